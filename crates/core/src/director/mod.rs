@@ -1,0 +1,158 @@
+//! The director: one frame, from the wire to the verdict.
+//!
+//! [`fast`] is for what is common: untagged TCP and UDP without IP options, of flows that are settled or may open.
+//! [`stage`] does everything, and is entered only when [`fast`] says so, having changed nothing.
+
+mod answer;
+mod deliver;
+mod forward;
+mod fragment;
+mod icmp;
+mod open;
+mod packet;
+mod parse;
+mod reply;
+
+pub use open::open;
+pub use packet::{Fragment, Packet};
+
+use crate::{
+    family::{Family, V4, V6},
+    flow::Key,
+    table::{active, entry, interface},
+    verdict::{Reason, Stage, Verdict},
+    wire::{self, ethertype, u16_at, u64_at},
+    world::{Frame, Tables},
+};
+
+/// Word of the request line that tells a stage more than the packet: which destination, or which answer.
+const DETAIL: usize = 15;
+
+/// What a step gives when it settles the frame's fate.
+type Outcome = Result<Verdict, Verdict>;
+
+/// The common way. Gives [`Verdict::SLOW`] for what [`stage`] must look at.
+#[inline(always)]
+pub fn fast<F: Frame, T: Tables>(frame: &mut F, t: &T) -> Verdict {
+    let Some(header) = frame.view::<{ wire::ETHERNET }>(0) else { return Verdict::Pass(Reason::Malformed) };
+    let outcome = match u16_at(header, 12) {
+        ethertype::IPV4 => match parse::fast4(frame) {
+            Ok(packet) => route::<F, T, V4, false>(frame, t, &packet),
+            Err(verdict) => Err(verdict),
+        },
+        ethertype::IPV6 => match parse::fast6(frame) {
+            Ok(packet) => route::<F, T, V6, false>(frame, t, &packet),
+            Err(verdict) => Err(verdict),
+        },
+        ethertype::VLAN | ethertype::PROVIDER_VLAN => Err(Verdict::SLOW),
+        _ => Err(Verdict::Pass(Reason::NotIp)),
+    };
+    match outcome {
+        Ok(verdict) | Err(verdict) => verdict,
+    }
+}
+
+/// A stage of the slow way: everything that the fast one does, and tags, options, extension headers, fragments, ICMP,
+/// answers, and the first replies of a flow.
+#[inline(always)]
+pub fn stage<F: Frame, T: Tables>(frame: &mut F, t: &T, stage: Stage) -> Verdict {
+    // No closures: one that the compiler does not inline is more than the verifier takes.
+    macro_rules! with {
+        ($family:ty, $packet:ident => $step:expr) => {
+            match loaded::<T, $family>(t) {
+                Ok($packet) => $step,
+                Err(verdict) => Err(verdict),
+            }
+        };
+    }
+    let outcome = match stage {
+        Stage::Parse => examine(frame, t),
+        Stage::Packet4 => with!(V4, p => route::<F, T, V4, true>(frame, t, &p)),
+        Stage::Packet6 => with!(V6, p => route::<F, T, V6, true>(frame, t, &p)),
+        Stage::Reply4 => with!(V4, p => reply::route::<F, T, V4, true>(frame, t, &p)),
+        Stage::Reply6 => with!(V6, p => reply::route::<F, T, V6, true>(frame, t, &p)),
+        Stage::Fragment4 => with!(V4, p => fragment::route(frame, t, &p)),
+        Stage::Fragment6 => with!(V6, p => fragment::route(frame, t, &p)),
+        Stage::Icmp4 => with!(V4, p => icmp::route(frame, t, &p)),
+        Stage::Icmp6 => with!(V6, p => icmp::route(frame, t, &p)),
+        Stage::Deliver4 => with!(V4, p => deliver::route(frame, t, &p)),
+        Stage::Deliver6 => with!(V6, p => deliver::route(frame, t, &p)),
+        Stage::Answer4 => with!(V4, p => answer::route(frame, t, &p)),
+        Stage::Answer6 => with!(V6, p => answer::route(frame, t, &p)),
+    };
+    match outcome {
+        Ok(verdict) | Err(verdict) => verdict,
+    }
+}
+
+#[inline(always)]
+fn examine<F: Frame, T: Tables>(frame: &F, t: &T) -> Outcome {
+    let line = t.request().ok_or(Verdict::Drop(Reason::Inconsistent))?;
+    Ok(Verdict::Next(match parse::link(frame)? {
+        (ethertype::IPV4, at) => {
+            let packet = parse::slow4(frame, at)?;
+            packet.store(line);
+            match packet.fragment {
+                Fragment::Later => Stage::Fragment4,
+                Fragment::Whole | Fragment::First if packet.is_icmp() => Stage::Icmp4,
+                Fragment::Whole | Fragment::First => Stage::Packet4,
+            }
+        }
+        (ethertype::IPV6, at) => {
+            let packet = parse::slow6(frame, at)?;
+            packet.store(line);
+            match packet.fragment {
+                Fragment::Later => Stage::Fragment6,
+                Fragment::Whole | Fragment::First if packet.is_icmp() => Stage::Icmp6,
+                Fragment::Whole | Fragment::First => Stage::Packet6,
+            }
+        }
+        _ => return Err(Verdict::Pass(Reason::NotIp)),
+    }))
+}
+
+/// The packet that the stage before has left.
+#[inline(always)]
+fn loaded<T: Tables, A: Family>(t: &T) -> Result<Packet<A>, Verdict> {
+    Ok(Packet::load(t.request().ok_or(Verdict::Drop(Reason::Inconsistent))?))
+}
+
+/// A packet with ports: for a service, from a NAT server, or not ours.
+#[inline(always)]
+fn route<F: Frame, T: Tables, A: Family, const SLOW: bool>(frame: &mut F, t: &T, p: &Packet<A>) -> Outcome {
+    let active = active::read(t.active().ok_or(Verdict::Pass(Reason::NotOurs))?);
+    let constants = t.constants();
+    let half = active.half * (constants.set_mask + 1);
+    let wanted = entry::key((p.ports >> 16) as u16, p.protocol);
+    if let Some(service) = A::entry(t, half, active.multiplier, &constants, p.destination, wanted) {
+        for_us(frame, t)?;
+        return forward::route::<F, T, A, SLOW>(frame, t, p, service as u32);
+    }
+    if !active.nat {
+        return Err(Verdict::Pass(Reason::NotOurs));
+    }
+    let server = entry::key(p.ports as u16, p.protocol) | entry::SERVER;
+    if A::entry(t, half, active.multiplier, &constants, p.source, server).is_none() {
+        return Err(Verdict::Pass(Reason::NotOurs));
+    }
+    for_us(frame, t)?;
+    if SLOW {
+        return Ok(Verdict::Next(if A::SIX { Stage::Reply6 } else { Stage::Reply4 }));
+    }
+    reply::route::<F, T, A, false>(frame, t, p)
+}
+
+/// Whether the frame is addressed to the interface it came in on. A switch may flood it to others too.
+#[inline(always)]
+fn for_us<F: Frame, T: Tables>(frame: &F, t: &T) -> Result<(), Verdict> {
+    let ingress = frame.ingress();
+    let mac = u64_at(frame.view::<8>(0).ok_or(Verdict::Pass(Reason::Malformed))?, 0) & wire::MAC;
+    let record = t.interface(ingress).ok_or(Verdict::Pass(Reason::OtherHost))?;
+    if interface::accepts(record, ingress, mac) { Ok(()) } else { Err(Verdict::Pass(Reason::OtherHost)) }
+}
+
+/// The key of a packet in its own direction.
+#[inline(always)]
+fn key<T: Tables, A: Family>(t: &T, p: &Packet<A>, reply: bool) -> Key<A> {
+    Key::new(&t.constants(), p.source, p.destination, p.ports, p.protocol, reply)
+}

@@ -1,0 +1,14 @@
+//! How the records of the tables are laid out: what user space writes and the core reads.
+//!
+//! A service table has two halves; [`active`] says which one is in use, so that a change is seen whole or not at all.
+//! Destinations and next hops keep their numbers, because flows refer to them.
+
+pub mod active;
+pub mod destination;
+pub mod entry;
+pub mod hop;
+pub mod interface;
+pub mod service;
+
+/// Of all layouts together. A daemon adopts pinned maps only if this is the same.
+pub const VERSION: u64 = 1;

@@ -1,0 +1,147 @@
+//! All that the core knows of the world: a frame, blocks of shared memory, and the tables made of them.
+
+use crate::verdict::Reason;
+
+/// A frame, with bounded access at an offset.
+///
+/// A view of `N` bytes costs one comparison however many fields are read from it.
+pub trait Frame {
+    /// Bytes, from the Ethernet header on.
+    fn length(&self) -> usize;
+    /// `N` bytes at `at`, if they are within the frame.
+    fn view<const N: usize>(&self, at: usize) -> Option<&[u8; N]>;
+    /// The same, to write.
+    fn view_mut<const N: usize>(&mut self, at: usize) -> Option<&mut [u8; N]>;
+    /// Moves the beginning: `by` bytes more room in front, or less if negative. Their content is undefined.
+    fn grow_front(&mut self, by: i32) -> Option<()>;
+    /// Cuts the frame to `length` bytes; it is not made longer.
+    fn truncate(&mut self, length: usize) -> Option<()>;
+    /// Index of the interface it came in on.
+    fn ingress(&self) -> u32;
+}
+
+/// 64-bit words of memory shared with other CPUs and with user space.
+///
+/// `word` is within the block; an implementation ignores one that is not.
+pub trait Block: Copy {
+    /// One word, read at once.
+    fn load(self, word: usize) -> u64;
+    /// One word, written at once.
+    fn store(self, word: usize, value: u64);
+    /// Replaces `old` by `new`, or gives what is there instead. A full barrier either way.
+    fn compare_exchange(self, word: usize, old: u64, new: u64) -> Result<(), u64>;
+    /// Adds, and gives what was there before.
+    fn fetch_add(self, word: usize, value: u64) -> u64;
+}
+
+/// Which flow table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Zone {
+    /// Flows that both sides have agreed to.
+    Settled,
+    /// Flows that have not yet shown it: the only ones that a flood displaces.
+    Young,
+}
+
+/// What is fixed when the program is loaded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Constants {
+    /// Odd random multipliers of the flow hash.
+    pub multipliers: [u64; 6],
+    /// Buckets - 1 of the settled and of the young table, a power of two less one, for IPv4.
+    pub masks4: [u32; 2],
+    /// The same for IPv6.
+    pub masks6: [u32; 2],
+    /// Sets - 1 of one half of a service table, a power of two less one; sets of both families.
+    pub set_mask: u32,
+}
+
+/// The way to an address, by the kernel's routing table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// Out of `interface`, to `destination` from `source`.
+    Found {
+        /// Its index.
+        interface: u32,
+        /// The next hop's MAC, in the low 48 bits.
+        destination: u64,
+        /// The interface's own, likewise.
+        source: u64,
+    },
+    /// The neighbour's MAC is not known.
+    NoNeighbour,
+    /// There is none, or forwarding is off.
+    None,
+}
+
+/// The tables. [`crate::table`] says how their records are laid out.
+pub trait Tables {
+    /// Eight words: a service set of IPv4, a service, a destination, an interface.
+    type Line: Block;
+    /// Sixteen words: a bucket of IPv4 flows, or a service set of IPv6.
+    type Double: Block;
+    /// Thirty-two words: a bucket of IPv6 flows.
+    type Quadruple: Block;
+    /// Four words: a next hop.
+    type Half: Block;
+
+    /// See [`Constants`].
+    fn constants(&self) -> Constants;
+    /// Seconds, roughly; wraps after 65,536.
+    fn now(&self) -> u16;
+    /// The word that says which half of the service tables is in use, and what follows: [`crate::table::active`].
+    fn active(&self) -> Option<Self::Line>;
+    /// The interface of this index, or another one: [`crate::table::interface`].
+    fn interface(&self, index: u32) -> Option<Self::Line>;
+    /// A set of IPv4 service entries.
+    fn services4(&self, set: u32) -> Option<Self::Line>;
+    /// A set of IPv6 service entries.
+    fn services6(&self, set: u32) -> Option<Self::Double>;
+    /// A service.
+    fn service(&self, index: u32) -> Option<Self::Line>;
+    /// A band of a service's round: where it ends, where its ring begins and how long it is.
+    fn band(&self, index: u32) -> Option<[u64; 2]>;
+    /// A ring slot: the number of a destination.
+    fn ring(&self, index: u32) -> u32;
+    /// A destination.
+    fn destination(&self, number: u32) -> Option<Self::Line>;
+    /// A next hop.
+    fn hop(&self, index: u32) -> Option<Self::Half>;
+    /// The next hop with this interface and MAC: its reference, or 0.
+    fn hop_of(&self, interface: u32, destination: u64) -> u32;
+    /// A bucket of IPv4 flows.
+    fn flows4(&self, zone: Zone, bucket: u32) -> Option<Self::Double>;
+    /// A bucket of IPv6 flows.
+    fn flows6(&self, zone: Zone, bucket: u32) -> Option<Self::Quadruple>;
+
+    /// Arguments of the functions that are called out of line; this CPU's own.
+    fn request(&self) -> Option<Self::Double>;
+    /// Calls [`crate::director::open`] for IPv4, out of line.
+    fn open4(&self) -> u64;
+    /// The same for IPv6.
+    fn open6(&self) -> u64;
+    /// Calls [`crate::flow::insert`] for IPv4, out of line.
+    fn insert4(&self) -> u64;
+    /// The same for IPv6.
+    fn insert6(&self) -> u64;
+
+    /// The way to `destination` for a packet of this family.
+    fn route(&self, six: bool, source: [u64; 2], destination: [u64; 2]) -> Route;
+    /// Asks user space to have this address's neighbour resolved.
+    fn want(&self, address: [u64; 2]);
+    /// What is known of a fragmented packet.
+    fn fragment(&self, key: &[u64; 5]) -> Option<u64>;
+    /// Remembers a fragmented packet.
+    fn remember_fragment(&self, key: &[u64; 5], value: u64);
+    /// Whether this address is a VIP whose tunnel ends here.
+    fn decapsulates(&self, address: [u64; 2]) -> bool;
+    /// A line of this CPU's own, for the limit of answers.
+    fn answers(&self) -> Option<Self::Line>;
+
+    /// Counts a packet of `bytes` towards a destination, or from it.
+    fn count(&self, destination: u32, bytes: u32, reply: bool);
+    /// Counts a flow that was opened.
+    fn count_flow(&self, destination: u32);
+    /// Counts an event.
+    fn note(&self, reason: Reason);
+}
