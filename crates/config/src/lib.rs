@@ -1,0 +1,23 @@
+//! Configuration files to the model, with diagnostics that name file, line and column.
+//!
+//! Reading never fails: it returns what it understood and what it has to say about the rest, and the caller decides
+//! what to refuse. Nothing here opens a file, asks the kernel, or prints.
+//!
+//! A reader of one format (`toml_file`) turns text into a draft; the rules of virtual services, the words for
+//! addresses and the diagnostics are shared by all formats.
+#![forbid(unsafe_code)]
+
+mod address;
+mod diagnostic;
+mod draft;
+mod lines;
+mod names;
+mod parsed;
+mod report;
+mod rules;
+mod toml_file;
+
+pub use diagnostic::{Diagnostic, Severity};
+pub use lines::Location;
+pub use parsed::{MAX_DIAGNOSTICS, Parsed};
+pub use toml_file::{MAX_BYTES, MAX_FLOWS, MAX_WEIGHT, parse_toml, parse_toml_bytes};

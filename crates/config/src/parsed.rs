@@ -1,0 +1,120 @@
+//! What reading a file gives: the state, the diagnostics, and the places for what is only known later.
+
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::draft::DirectorDraft;
+use crate::lines::{Lines, Location};
+use crate::report::{Fault, Report, quoted};
+use crate::rules::Accepted;
+use relvs_model::State;
+
+/// No more diagnostics than this are kept of one file; one more says how many are left out.
+pub const MAX_DIAGNOSTICS: usize = 1000;
+
+/// What was understood of a file, and what there is to say about it.
+///
+/// The state is consistent in itself even where the file has errors: a service or a server with an error in its own
+/// table is left out, a director's setting with an error has its default.
+#[derive(Clone, Debug)]
+pub struct Parsed {
+    /// What the file asks for, as far as it was understood.
+    pub state: State,
+    /// Errors and warnings in the order of their places.
+    pub diagnostics: Vec<Diagnostic>,
+    file: String,
+    interfaces: Vec<Location>,
+    services: Vec<ServicePlace>,
+}
+
+#[derive(Clone, Debug)]
+struct ServicePlace {
+    listen: Location,
+    servers: Vec<Location>,
+}
+
+impl Parsed {
+    /// Gives what was read its locations.
+    pub(crate) fn new(
+        file: &str,
+        lines: &Lines<'_>,
+        director: DirectorDraft,
+        services: Vec<Accepted>,
+        report: Report,
+    ) -> Self {
+        let mut parsed = Parsed {
+            state: State { director: director.settings, services: Vec::with_capacity(services.len()) },
+            diagnostics: Vec::new(),
+            file: file.to_owned(),
+            interfaces: director.interfaces.iter().map(|span| lines.location(span)).collect(),
+            services: Vec::with_capacity(services.len()),
+        };
+        for Accepted { service, listen, servers } in services {
+            parsed.state.services.push(service);
+            parsed.services.push(ServicePlace {
+                listen: lines.location(&listen),
+                servers: servers.iter().map(|span| lines.location(span)).collect(),
+            });
+        }
+        parsed.report(report, lines);
+        parsed
+    }
+
+    fn report(&mut self, mut report: Report, lines: &Lines<'_>) {
+        report.problems.sort_by_key(|problem| (problem.span.start, problem.severity));
+        let more = report.problems.split_off(report.problems.len().min(MAX_DIAGNOSTICS));
+        for problem in report.problems {
+            let location = lines.location(&problem.span);
+            self.diagnostics.push(self.diagnostic(problem.severity, location, problem.fault));
+        }
+        if let (Some(next), Some(worst)) = (more.first(), more.iter().map(|problem| problem.severity).min()) {
+            let fault = Fault::new(format!("{} more problems, from here on, are not shown", more.len()));
+            self.diagnostics.push(self.diagnostic(worst, lines.location(&next.span), fault));
+        }
+    }
+
+    fn diagnostic(&self, severity: Severity, location: Location, fault: Fault) -> Diagnostic {
+        let Location { line, column, length } = location;
+        Diagnostic { severity, file: self.file.clone(), line, column, length, message: fault.message, help: fault.help }
+    }
+
+    /// Whether an error is among the diagnostics.
+    pub fn has_errors(&self) -> bool {
+        self.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
+    }
+
+    /// Adds an error for each of the director's interfaces for which `exists` is false, at its name in the file.
+    /// Call it once.
+    pub fn check_interfaces(&mut self, exists: impl Fn(&str) -> bool) {
+        let missing: Vec<(Location, String)> = (self.state.director.interfaces.iter().zip(&self.interfaces))
+            .filter(|(name, _)| !exists(name))
+            .map(|(name, location)| (*location, format!("interface {} does not exist", quoted(name))))
+            .collect();
+        for (location, message) in missing {
+            self.error(location, message, Some("`ip link` lists those of this machine".into()));
+        }
+    }
+
+    /// Where `state.director.interfaces[index]` is written; the file's start if there is no such interface.
+    pub fn at_interface(&self, index: usize) -> Location {
+        self.interfaces.get(index).copied().unwrap_or(Location::START)
+    }
+
+    /// Where `state.services[service]` is written (its `listen`); the file's start if there is no such service.
+    pub fn at_service(&self, service: usize) -> Location {
+        self.services.get(service).map_or(Location::START, |place| place.listen)
+    }
+
+    /// Where `state.services[service].servers[server]` is written (its `address`); the service's place if there is no
+    /// such server.
+    pub fn at_server(&self, service: usize, server: usize) -> Location {
+        let place = self.services.get(service).and_then(|place| place.servers.get(server));
+        place.copied().unwrap_or_else(|| self.at_service(service))
+    }
+
+    /// Adds an error that only the caller could find, among the others in the order of their places.
+    pub fn error(&mut self, location: Location, message: impl Into<String>, help: Option<String>) {
+        let diagnostic = self.diagnostic(Severity::Error, location, Fault { message: message.into(), help });
+        let place = (location.line, location.column);
+        let after = self.diagnostics.partition_point(|other| (other.line, other.column) <= place);
+        self.diagnostics.insert(after, diagnostic);
+    }
+}

@@ -1,0 +1,62 @@
+//! relvs.toml (TOML 1.1) to a draft. Every value is read by itself and keeps its span; what is not known is reported.
+
+mod director;
+mod section;
+mod service;
+mod syntax;
+
+use crate::diagnostic::Severity;
+use crate::draft::DirectorDraft;
+use crate::lines::Lines;
+use crate::parsed::Parsed;
+use crate::report::{Fault, Problem, Report};
+use crate::rules;
+use section::{Keys, Section};
+use syntax::Document;
+
+pub use director::MAX_FLOWS;
+pub use service::MAX_WEIGHT;
+
+/// A larger file is not read: it is no configuration.
+pub const MAX_BYTES: usize = 16 << 20;
+
+const KEYS: Keys = Keys { known: &["director", "service"], later: &[] };
+
+/// Reads the text of a relvs.toml; `file` is its name in diagnostics.
+pub fn parse_toml(file: &str, text: &str) -> Parsed {
+    read(file, text, None)
+}
+
+/// Reads the bytes of a relvs.toml. What is not UTF-8 is an error at its place, and read as U+FFFD: the text for
+/// [`Diagnostic::render`](crate::Diagnostic::render) is `String::from_utf8_lossy(bytes)`.
+pub fn parse_toml_bytes(file: &str, bytes: &[u8]) -> Parsed {
+    let encoding = std::str::from_utf8(bytes).err().map(|error| {
+        let at = error.valid_up_to();
+        let fault = Fault::new("this is not UTF-8").help("save the file as UTF-8");
+        Problem { severity: Severity::Error, span: at..at + 1, fault }
+    });
+    read(file, &String::from_utf8_lossy(bytes), encoding)
+}
+
+fn read(file: &str, text: &str, encoding: Option<Problem>) -> Parsed {
+    let mut report = Report::default();
+    if text.len() > MAX_BYTES {
+        report.error(&(0..0), Fault::new(format!("the file has {} bytes, of {MAX_BYTES} at most", text.len())));
+        return Parsed::new(file, &Lines::new(""), DirectorDraft::default(), Vec::new(), report);
+    }
+    let lines = Lines::new(text);
+    let (errors, patched) = syntax::patch(text, &lines);
+    let document = Document::parse(patched.as_deref().unwrap_or(text), &errors, encoding, &lines);
+
+    let root = Section::new(&document, document.root.get_ref(), 0..0, "relvs.toml");
+    let director = root.table("director", "[director]", &mut report);
+    let services = root.tables("service", "[[service]]", &mut report);
+    root.finish(&KEYS, &mut report);
+    let director = director.map(|section| director::read(&section, &mut report)).unwrap_or_default();
+    let services = services.iter().map(|section| service::read(section, &mut report)).collect();
+    let services = rules::accept(services, &lines, &mut report);
+
+    report.problems.retain(|problem| !document.explains(problem));
+    report.problems.extend(document.into_problems());
+    Parsed::new(file, &lines, director, services, report)
+}

@@ -1,0 +1,179 @@
+//! One table of the file: its values by key and type, and what it holds that nobody knows.
+
+use super::syntax::Document;
+use crate::address::unknown;
+use crate::draft::Given;
+use crate::names::nearest;
+use crate::report::{Fault, Report, Span, quoted};
+use std::ops::RangeInclusive;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// The keys of one kind of table.
+pub(super) struct Keys {
+    pub(super) known: &'static [&'static str],
+    /// What a later version is to know.
+    pub(super) later: &'static [&'static str],
+}
+
+pub(super) struct Section<'d> {
+    document: &'d Document<'d>,
+    table: &'d DeTable<'d>,
+    /// Its header, or all of it if it is written in one line.
+    pub(super) span: Span,
+    /// Its name in messages, as its header is written.
+    title: &'static str,
+}
+
+impl<'d> Section<'d> {
+    pub(super) fn new(document: &'d Document<'d>, table: &'d DeTable<'d>, span: Span, title: &'static str) -> Self {
+        Section { document, table, span, title }
+    }
+
+    /// The value under a key, unless it only seems to be there because of a syntax error before it.
+    pub(super) fn get(&self, key: &str) -> Option<&'d Spanned<DeValue<'d>>> {
+        self.table.get(key).filter(|value| self.document.is_meant(value.span().start))
+    }
+
+    /// Whether a syntax error lies in the line where a value begins: what was read of it may not be what was meant.
+    pub(super) fn is_doubtful(&self, value: &Spanned<DeValue<'_>>) -> bool {
+        self.document.is_broken_line(value.span().start)
+    }
+
+    /// Whether a syntax error lies in this section, so that something may be missing from it.
+    pub(super) fn is_broken(&self) -> bool {
+        self.document.is_broken(&self.span)
+    }
+
+    /// Reports keys that are in no list.
+    pub(super) fn finish(&self, keys: &Keys, report: &mut Report) {
+        for key in self.table.keys() {
+            let name: &str = key.get_ref();
+            if keys.known.contains(&name) {
+                continue;
+            }
+            let fault = if keys.later.contains(&name) {
+                Fault::new(format!("`{name}` is not available in this version")).help("remove it")
+            } else {
+                let fault = Fault::new(format!("unknown key {} in {}", quoted(name), self.title));
+                match nearest(name, keys.known.iter().chain(keys.later).copied()) {
+                    Some(known) => fault.help(format!("did you mean `{known}`?")),
+                    None => fault.help(format!("known here: {}", keys.known.join(", "))),
+                }
+            };
+            report.error(&key.span(), fault);
+        }
+    }
+
+    /// Reports that a key is missing, unless a syntax error in this section may have swallowed it.
+    pub(super) fn missing(&self, key: &str, example: &str, report: &mut Report) {
+        if !self.is_broken() {
+            let fault = Fault::new(format!("{} has no `{key}`", self.title));
+            report.error(&self.span, fault.help(format!("add `{example}`")));
+        }
+    }
+
+    pub(super) fn string(&self, key: &str, report: &mut Report) -> Given<&'d str> {
+        let value = match self.get(key) {
+            None => return Given::Absent,
+            Some(value) if self.is_doubtful(value) => return Given::Wrong,
+            Some(value) => value,
+        };
+        let Some(text) = value.get_ref().as_str() else {
+            report.error(&value.span(), wrong_type(&format!("`{key}`"), "a string", value.get_ref()));
+            return Given::Wrong;
+        };
+        Given::Is(text, value.span())
+    }
+
+    /// An integer within `range`.
+    pub(super) fn integer(&self, key: &str, range: RangeInclusive<u32>, report: &mut Report) -> Given<u32> {
+        let value = match self.get(key) {
+            None => return Given::Absent,
+            Some(value) if self.is_doubtful(value) => return Given::Wrong,
+            Some(value) => value,
+        };
+        let Some(integer) = value.get_ref().as_integer() else {
+            report.error(&value.span(), wrong_type(&format!("`{key}`"), "an integer", value.get_ref()));
+            return Given::Wrong;
+        };
+        let number = i128::from_str_radix(integer.as_str(), integer.radix()).ok();
+        match number.and_then(|number| u32::try_from(number).ok()).filter(|number| range.contains(number)) {
+            Some(number) => Given::Is(number, value.span()),
+            None => {
+                let (least, most) = range.into_inner();
+                let given = number.map_or_else(|| quoted(&integer.to_string()), |number| number.to_string());
+                let fault = Fault::new(format!("`{key}` must be from {least} to {most}, not {given}"));
+                report.error(&value.span(), fault);
+                Given::Wrong
+            }
+        }
+    }
+
+    /// One of the words in `available`. `kind` is what they are called in messages.
+    pub(super) fn word<T: Copy>(
+        &self,
+        key: &str,
+        kind: &str,
+        available: &[(&'static str, T)],
+        later: &[&str],
+        report: &mut Report,
+    ) -> Given<T> {
+        let (text, span) = match self.string(key, report) {
+            Given::Absent => return Given::Absent,
+            Given::Wrong => return Given::Wrong,
+            Given::Is(text, span) => (text, span),
+        };
+        if let Some(&(_, value)) = available.iter().find(|(name, _)| *name == text) {
+            return Given::Is(value, span);
+        }
+        let names: Vec<&str> = available.iter().map(|&(name, _)| name).collect();
+        report.error(&span, unknown(kind, text, &names, later));
+        Given::Wrong
+    }
+
+    /// The table under a key. `title` is its header.
+    pub(super) fn table(&self, key: &str, title: &'static str, report: &mut Report) -> Option<Section<'d>> {
+        let value = self.get(key)?;
+        let Some(table) = value.get_ref().as_table() else {
+            report.error(&value.span(), Fault::new(format!("`{key}` is written once, as {title}")));
+            return None;
+        };
+        Some(Section::new(self.document, table, value.span(), title))
+    }
+
+    /// The tables under a key that may occur more than once. One that is written as if it could not is reported,
+    /// and read; one that is only there because of a table within it is reported.
+    pub(super) fn tables(&self, key: &str, title: &'static str, report: &mut Report) -> Vec<Section<'d>> {
+        let Some(value) = self.get(key) else { return Vec::new() };
+        let fault = || Fault::new(format!("each `{key}` begins with {title}, in double brackets"));
+        let section = |table, span| Section::new(self.document, table, span, title);
+        if let Some(array) = value.get_ref().as_array() {
+            let mut sections = Vec::with_capacity(array.len());
+            for element in array.iter().filter(|element| self.document.is_meant(element.span().start)) {
+                match element.get_ref().as_table() {
+                    Some(table) => sections.push(section(table, element.span())),
+                    None => report.error(&element.span(), fault()),
+                }
+            }
+            return sections;
+        }
+        report.error(&value.span(), fault());
+        let table = value.get_ref().as_table().filter(|_| self.document.is_written(&value.span()));
+        table.map(|table| section(table, value.span())).into_iter().collect()
+    }
+}
+
+/// That a value has another type than `subject` wants.
+pub(super) fn wrong_type(subject: &str, wanted: &str, value: &DeValue<'_>) -> Fault {
+    let found = match value {
+        DeValue::String(_) => "a string",
+        DeValue::Integer(_) => "an integer",
+        DeValue::Float(_) => "a float",
+        DeValue::Boolean(_) => "a boolean",
+        DeValue::Datetime(_) => "a date or time",
+        DeValue::Array(_) => "an array",
+        DeValue::Table(_) => "a table",
+    };
+    Fault::new(format!("{subject} must be {wanted}, not {found}"))
+}
