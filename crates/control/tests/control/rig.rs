@@ -1,0 +1,108 @@
+//! A control with tables: states are applied as a daemon applies them, connections arrive and are scheduled by the core.
+
+use crate::memory::Memory;
+use relvs_control::{Control, Limits, Plan, Refusal};
+use relvs_core::{Block, Family, Tables, V4, V6, schedule, table::entry, table::service};
+use relvs_model::{Method, Protocol, Scheduler, Server, Service, ServiceKey};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+pub(crate) const SMALL: Limits = Limits { sets: 256, services: 64, bands: 512, ring: 2048, destinations: 512 };
+
+pub(crate) fn key(text: &str) -> ServiceKey {
+    let (endpoint, protocol) = text.split_once('/').unwrap();
+    let endpoint: SocketAddr = endpoint.parse().unwrap();
+    ServiceKey { protocol: protocol.parse().unwrap(), address: endpoint.ip(), port: endpoint.port() }
+}
+
+/// A NAT server.
+pub(crate) fn server(endpoint: &str, weight: u32) -> Server {
+    let endpoint: SocketAddr = endpoint.parse().unwrap();
+    Server { address: endpoint.ip(), port: endpoint.port(), weight, method: Method::Nat }
+}
+
+/// The NAT server with this number.
+pub(crate) fn numbered(number: u32, weight: u32) -> Server {
+    let address = IpAddr::V4(Ipv4Addr::from_bits(Ipv4Addr::new(10, 0, 0, 0).to_bits() + number));
+    Server { address, port: 8080, weight, method: Method::Nat }
+}
+
+/// 192.0.2.100:80/tcp with these weights.
+pub(crate) fn weighted(scheduler: Scheduler, weights: &[u32]) -> Service {
+    let servers = weights.iter().zip(1..).map(|(weight, number)| numbered(number, *weight)).collect();
+    Service { key: key("192.0.2.100:80/tcp"), scheduler, servers }
+}
+
+pub(crate) struct Rig {
+    pub(crate) limits: Limits,
+    pub(crate) control: Control,
+    pub(crate) memory: Memory,
+    pub(crate) half: u32,
+    pub(crate) multiplier: u64,
+    seed: u64,
+}
+
+impl Rig {
+    pub(crate) fn new(limits: Limits) -> Self {
+        let (control, memory) = (Control::new(limits), Memory::new(limits));
+        Rig { limits, control, memory, half: 0, multiplier: 1, seed: 0 }
+    }
+
+    /// Applies a state; through JSON, as if a new daemon had taken over before.
+    pub(crate) fn apply(&mut self, desired: &[Service]) -> Result<Plan, Refusal> {
+        let json = serde_json::to_string(&self.control).unwrap();
+        self.control = serde_json::from_str::<Control>(&json).unwrap().with_limits(self.limits);
+        self.seed += 1;
+        let half = 1 - self.half;
+        let cursor = |key| {
+            let index = self.control.index_of(key).expect("asked about a service that is not applied");
+            (&self.memory).service(self.half * self.limits.services + index).unwrap().load(service::CURSOR)
+        };
+        let prepared = self.control.prepare(desired, half, self.seed, &cursor)?;
+        self.memory.install(half, &prepared.image);
+        (self.half, self.multiplier) = (half, prepared.image.multiplier);
+        let plan = prepared.plan.clone();
+        self.control.commit(prepared);
+        Ok(plan)
+    }
+
+    /// The value of an entry, as the core finds it.
+    pub(crate) fn entry(&self, address: IpAddr, port: u16, protocol: Protocol, flag: u64) -> Option<u64> {
+        let memory = &self.memory;
+        let (c, half) = (memory.constants(), self.half * self.limits.sets);
+        let key = entry::key(port.to_be(), protocol.number()) | flag;
+        match address {
+            IpAddr::V4(address) => {
+                V4::entry(&memory, half, self.multiplier, &c, u32::from_ne_bytes(address.octets()), key)
+            }
+            IpAddr::V6(address) => {
+                let octets = address.octets();
+                let word = |at: usize| u64::from_ne_bytes(octets[at..at + 8].try_into().unwrap());
+                V6::entry(&memory, half, self.multiplier, &c, [word(0), word(8)], key)
+            }
+        }
+    }
+
+    /// The index of a service's record, as the core finds it.
+    pub(crate) fn service(&self, key: ServiceKey) -> Option<u32> {
+        self.entry(key.address, key.port, key.protocol, 0).map(|value| value as u32)
+    }
+
+    /// Whether the service at this index takes no new flows, because it was removed.
+    pub(crate) fn takes_none(&self, index: u32) -> bool {
+        schedule::pick(&&self.memory, index) == Err(relvs_core::Reason::NoFlow)
+    }
+
+    /// The server that a new connection to this service reaches.
+    pub(crate) fn arrive(&self, key: ServiceKey) -> Option<SocketAddr> {
+        let number = schedule::pick(&&self.memory, self.service(key).expect("the service is not found")).ok()?;
+        let found = self.control.destinations().find(|(n, ..)| *n == number);
+        let (_, service, server, retired) = found.expect("the ring has a number that is of no destination");
+        assert!(service == key && !retired);
+        Some(SocketAddr::new(server.address, server.port))
+    }
+
+    /// Sets a service's cursor.
+    pub(crate) fn turn(&self, key: ServiceKey, cursor: u64) {
+        (&self.memory).service(self.service(key).unwrap()).unwrap().store(service::CURSOR, cursor);
+    }
+}
