@@ -1,0 +1,205 @@
+//! Loading the programs, over new maps or over those of an earlier daemon.
+
+use super::{Error, Kernel, bpffs, mapping::Mapping};
+use crate::{Area, Sizes, memory::constants};
+use aya::{
+    Ebpf, EbpfLoader,
+    maps::{HashMap, Map, MapData, PerCpuArray, ProgramArray},
+    programs::Xdp,
+};
+use relvs_core::{Stage, table};
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Mutex,
+};
+
+/// Maps beside the areas that outlive a program: a new one goes on with them.
+const KEPT: [&str; 5] = ["HOPS_BY_MAC", "FRAGMENTS", "COUNTERS", "REASONS", "ANSWERS"];
+/// The stages' programs, in the order of [`Stage`].
+const STAGES: [&str; Stage::COUNT] = [
+    "slow_parse",
+    "slow_packet4",
+    "slow_packet6",
+    "slow_reply4",
+    "slow_reply6",
+    "slow_fragment4",
+    "slow_fragment6",
+    "slow_icmp4",
+    "slow_icmp6",
+    "slow_deliver4",
+    "slow_deliver6",
+    "slow_answer4",
+    "slow_answer6",
+];
+/// The other programs of a director.
+const PROGRAMS: [&str; 3] = ["director", "clock", "pass"];
+/// What the names of pinned stages begin with. A bpffs allows no dots.
+const TAILS: &str = "TAILS-";
+
+/// What the pinned maps were made with. A program over them must be loaded with the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Shape {
+    version: u64,
+    sizes: Sizes,
+    multipliers: [u64; 6],
+    hz: u32,
+}
+
+impl Kernel {
+    /// Loads `object` over maps of its own, which end with it.
+    ///
+    /// # Errors
+    ///
+    /// The kernel refused, or the object lacks something.
+    pub fn load(object: &[u8], sizes: Sizes, multipliers: [u64; 6]) -> Result<Self, Error> {
+        let shape = Shape { version: table::VERSION, sizes, multipliers, hz: super::run::measure_hz(object)? };
+        Self::load_with(object, shape, None, false)
+    }
+
+    /// Loads `object` over the maps pinned in `directory`, or new ones that are pinned there. Tables that are there
+    /// already keep their sizes, whatever `sizes` says; those of another layout are given up.
+    ///
+    /// # Errors
+    ///
+    /// The kernel refused, the object lacks something, or the directory cannot be made a bpffs.
+    pub fn open(directory: &Path, object: &[u8], sizes: Sizes, multipliers: [u64; 6]) -> Result<Self, Error> {
+        let pins = directory.join("bpf");
+        bpffs::ensure(&pins)?;
+        let file = directory.join("shape.json");
+        let there = fs::read(&file).ok().and_then(|text| serde_json::from_slice::<Shape>(&text).ok());
+        let pinned = Area::ALL.iter().all(|a| pins.join(a.map()).exists());
+        let (shape, adopted) = match there {
+            Some(shape) if pinned && shape.version == table::VERSION => (shape, true),
+            _ => {
+                bpffs::clear(&pins)?;
+                let shape = Shape { version: table::VERSION, sizes, multipliers, hz: super::run::measure_hz(object)? };
+                write(&file, &shape)?;
+                (shape, false)
+            }
+        };
+        Self::load_with(object, shape, Some(pins), adopted)
+    }
+
+    fn load_with(object: &[u8], shape: Shape, pins: Option<PathBuf>, adopted: bool) -> Result<Self, Error> {
+        let (second_shift, second) = super::run::second(shape.hz);
+        let sizes = shape.sizes;
+        let fixed = constants(&sizes, shape.multipliers);
+        let mut loader = EbpfLoader::new();
+        loader
+            .override_global("MULTIPLIERS", &fixed.multipliers, true)
+            .override_global("MASKS4", &fixed.masks4, true)
+            .override_global("MASKS6", &fixed.masks6, true)
+            .override_global("SET_MASK", &fixed.set_mask, true)
+            .override_global("SECOND_SHIFT", &second_shift, true)
+            .map_max_entries("COUNTERS", sizes.destinations);
+        for area in Area::ALL {
+            loader.map_max_entries(area.map(), area.records(&sizes));
+        }
+        if let Some(pins) = &pins {
+            for name in Area::ALL.map(Area::map).into_iter().chain(KEPT) {
+                loader.map_pin_path(name, pins.join(name));
+            }
+        }
+        let mut bpf = loader.load(object).map_err(|e| Error::Load(Error::chain(&e)))?;
+        for name in PROGRAMS.into_iter().chain(STAGES) {
+            xdp(&mut bpf, name)?.load().map_err(|e| Error::Load(format!("{name}: {}", Error::chain(&e))))?;
+        }
+        let mut areas = BTreeMap::new();
+        for area in Area::ALL {
+            let words = area.words() * area.records(&sizes) as usize;
+            areas.insert(area, Mapping::new(data(&bpf, area.map())?, words)?);
+        }
+        let hops_by_mac =
+            Mutex::new(HashMap::try_from(take(&mut bpf, "HOPS_BY_MAC")?).map_err(|e| Error::map("HOPS_BY_MAC", e))?);
+        let wanted = HashMap::try_from(take(&mut bpf, "WANTED")?).map_err(|e| Error::map("WANTED", e))?;
+        let wanted = Mutex::new(wanted);
+        let counters =
+            Mutex::new(PerCpuArray::try_from(take(&mut bpf, "COUNTERS")?).map_err(|e| Error::map("COUNTERS", e))?);
+        let reasons = PerCpuArray::try_from(take(&mut bpf, "REASONS")?).map_err(|e| Error::map("REASONS", e))?;
+        let mut kernel = Kernel {
+            bpf,
+            sizes,
+            constants: fixed,
+            second_shift,
+            second,
+            areas,
+            hops_by_mac,
+            wanted,
+            counters,
+            reasons,
+            pins,
+            adopted,
+            tails: None,
+            tails_pin: None,
+        };
+        kernel.connect()?;
+        Ok(kernel)
+    }
+
+    /// Connects the stages. Their table must stay open or pinned: else the kernel would empty it.
+    fn connect(&mut self) -> Result<(), Error> {
+        let mut tails = ProgramArray::try_from(take(&mut self.bpf, "TAILS")?).map_err(|e| Error::map("TAILS", e))?;
+        for (index, name) in STAGES.into_iter().enumerate() {
+            let program = xdp(&mut self.bpf, name)?;
+            let fd = program.fd().map_err(|e| Error::Load(Error::chain(&e)))?;
+            tails.set(index as u32, fd, 0).map_err(|e| Error::map("TAILS", e))?;
+        }
+        match &self.pins {
+            None => self.tails = Some(tails),
+            Some(pins) => {
+                // A name of its own: links still lead to the programs of the daemon before, and these to their stages.
+                let free = (0u32..).map(|n| pins.join(format!("{TAILS}{n}"))).find(|path| !path.exists());
+                let path = free.ok_or(Error::Full("pins"))?;
+                tails.pin(&path).map_err(|e| Error::Load(Error::chain(&e)))?;
+                self.tails_pin = Some(path);
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives up the stages of programs before this one. Call when every link leads to this one.
+    ///
+    /// # Errors
+    ///
+    /// The bpffs refused.
+    pub fn settle(&mut self) -> Result<(), Error> {
+        let (Some(pins), Some(ours)) = (&self.pins, &self.tails_pin) else { return Ok(()) };
+        for entry in fs::read_dir(pins).map_err(|e| Error::file(pins, e))? {
+            let path = entry.map_err(|e| Error::file(pins, e))?.path();
+            let stages = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(TAILS));
+            if stages && path != *ours {
+                fs::remove_file(&path).map_err(|e| Error::file(&path, e))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A program of the object.
+pub(super) fn xdp<'a>(bpf: &'a mut Ebpf, name: &str) -> Result<&'a mut Xdp, Error> {
+    let program = bpf.program_mut(name).ok_or_else(|| Error::Missing(format!("program {name}")))?;
+    program.try_into().map_err(|_| Error::Missing(format!("XDP program {name}")))
+}
+
+fn take(bpf: &mut Ebpf, name: &str) -> Result<Map, Error> {
+    bpf.take_map(name).ok_or_else(|| Error::Missing(format!("map {name}")))
+}
+
+fn data<'a>(bpf: &'a Ebpf, name: &str) -> Result<&'a MapData, Error> {
+    match bpf.map(name) {
+        Some(Map::Array(data)) => Ok(data),
+        _ => Err(Error::Missing(format!("array {name}"))),
+    }
+}
+
+fn write(file: &Path, shape: &Shape) -> Result<(), Error> {
+    let text = serde_json::to_vec_pretty(shape).map_err(|e| Error::file(file, io::Error::other(e)))?;
+    let directory = file.parent().unwrap_or(Path::new("."));
+    let mut temporary = tempfile::NamedTempFile::new_in(directory).map_err(|e| Error::file(directory, e))?;
+    io::Write::write_all(&mut temporary, &text).map_err(|e| Error::file(file, e))?;
+    temporary.persist(file).map_err(|e| Error::file(file, e.error))?;
+    Ok(())
+}

@@ -1,0 +1,27 @@
+//! The kernel's side of forwarding: programs, maps, next hops, flows.
+//!
+//! Everything that is written to or read from the tables goes through [`Side`], of which there are two: [`Kernel`],
+//! the maps of the loaded programs, and [`Memory`], the same tables in ordinary memory, on which the core runs in tests.
+//! It decides nothing: what the tables say comes from `relvs-control`, where packets go from `relvs-core`.
+#![deny(unsafe_op_in_unsafe_fn)]
+
+mod counters;
+mod destinations;
+mod hops;
+mod install;
+mod interfaces;
+mod kernel;
+mod memory;
+pub mod object;
+mod scan;
+mod side;
+
+pub use counters::{Counters, total};
+pub use destinations::{forget_learned_mtu, withdraw, write as write_destination};
+pub use hops::{HopTable, Neighbour};
+pub use install::{Half, cursor, inactive_half, install};
+pub use interfaces::{forget as forget_interface, serve as serve_interface};
+pub use kernel::{Decapsulator, Error, Kernel, Mode, Run};
+pub use memory::{Bytes, Cpu, Memory};
+pub use scan::{Entry, Family, Scan, Timeouts, entries, scan};
+pub use side::{Area, Side, Sizes};

@@ -1,0 +1,19 @@
+//! The data path as a whole, on the host and in the kernel. What needs privilege makes a network namespace of its own;
+//! without privilege it says so and the host's side is tested alone.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test ends at what it did not expect")]
+
+mod agreement;
+mod decapsulator;
+mod fixtures;
+mod flows;
+mod frames;
+mod generate;
+mod oracle;
+mod packet;
+mod race;
+mod random;
+mod reuse;
+mod room;
+mod tables;
+mod upkeep;
+mod world;
