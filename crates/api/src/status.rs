@@ -1,0 +1,145 @@
+//! What `GET /v1/status` answers.
+
+use relvs_model::{Method, Scheduler, ServiceKey};
+use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+
+/// Everything that a director does at this moment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// The program's version.
+    pub version: String,
+    /// How often the services were changed.
+    pub revision: u64,
+    /// Seconds since the daemon started. Forwarding may be older.
+    pub uptime_s: u64,
+    /// Whether it took over the tables of an earlier daemon.
+    pub adopted: bool,
+    /// The configuration file, if there is one.
+    pub configuration: Option<String>,
+    /// Interfaces that are served.
+    pub interfaces: Vec<Interface>,
+    /// Services, in the order of the configuration.
+    pub services: Vec<Service>,
+    /// The flow tables.
+    pub flows: Flows,
+    /// Why frames were passed, dropped or answered; only those that occurred.
+    pub reasons: Vec<Reason>,
+}
+
+/// An interface that is served.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Interface {
+    /// Its name.
+    pub name: String,
+    /// Where the program runs: `native` or `generic`.
+    pub mode: String,
+}
+
+/// A virtual service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Service {
+    /// What it listens to.
+    #[serde(flatten)]
+    pub key: ServiceKey,
+    /// How a server is chosen.
+    pub scheduler: Scheduler,
+    /// Sums over its servers, those that were removed and still have flows included.
+    pub counters: Counters,
+    /// Its servers, in the order in which they were added.
+    pub servers: Vec<Server>,
+}
+
+/// A real server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Server {
+    /// The RIP.
+    pub address: IpAddr,
+    /// Its port.
+    pub port: u16,
+    /// Its share.
+    pub weight: u32,
+    /// How packets reach it.
+    pub method: Method,
+    /// Removed, but not without flows yet.
+    pub removed: bool,
+    /// Flows in states that count as active.
+    pub active: u32,
+    /// The others.
+    pub inactive: u32,
+    /// What went to it and came back.
+    pub counters: Counters,
+    /// The way to it.
+    pub way: Way,
+}
+
+/// The way to a server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "lowercase")]
+pub enum Way {
+    /// Packets can be sent.
+    Ready {
+        /// The interface.
+        interface: String,
+        /// The neighbour's address.
+        neighbour: IpAddr,
+        /// The neighbour's MAC.
+        mac: String,
+        /// Bytes that a client's packet may have, tunnel headers already taken off.
+        mtu: u16,
+    },
+    /// The neighbour does not answer yet.
+    Pending {
+        /// The neighbour's address.
+        neighbour: IpAddr,
+    },
+    /// There is none.
+    Unreachable {
+        /// Why.
+        why: String,
+    },
+}
+
+/// Counters of a server or service. Bytes are of IP packets; the out ones are NAT's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct Counters {
+    pub flows: u64,
+    pub packets_in: u64,
+    pub bytes_in: u64,
+    pub packets_out: u64,
+    pub bytes_out: u64,
+}
+
+/// The flow tables.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Flows {
+    /// Flows now.
+    pub live: u64,
+    /// Records in use; a NAT flow has two.
+    pub records: u64,
+    /// Records that there are, of both families.
+    pub capacity: u64,
+    /// Flows forgotten since the daemon started.
+    pub expired: u64,
+    /// Milliseconds that the last pass over the tables took.
+    pub pass_ms: f64,
+}
+
+/// Why, and how often.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reason {
+    /// Its name.
+    pub name: String,
+    /// How often.
+    pub count: u64,
+    /// What it means.
+    pub text: String,
+}
+
+/// Why a request failed: the body of every answer that is not a success.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// One line each.
+    pub errors: Vec<String>,
+}

@@ -1,0 +1,73 @@
+//! `relvs`: one binary for the director, the real server and the lab.
+//!
+//! Here are words and exit codes; what they mean is done in the daemon's library, or by the running daemon over its
+//! control socket. Exit codes: 0 done, 1 it did not work or something is wrong, 2 a wrong command line.
+#![forbid(unsafe_code)]
+#![allow(clippy::print_stderr, reason = "a command line prints")]
+
+mod check;
+mod realserver;
+mod run;
+mod status;
+
+use clap::{Parser, Subcommand};
+use std::{io::Write as _, path::PathBuf, process::ExitCode};
+
+/// A layer-4 load balancer on XDP: LVS's NAT, DR and TUN.
+#[derive(Parser)]
+#[command(name = "relvs", version, arg_required_else_help = true, disable_help_subcommand = true)]
+struct Arguments {
+    /// Where the control socket, pins and state are; a director of its own for each
+    #[arg(long, global = true, value_name = "DIR", env = relvs_api::RUN_DIR_VARIABLE, default_value = relvs_api::RUN_DIR)]
+    run_dir: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a director until SIGTERM; SIGHUP reads the configuration again
+    Run(run::Arguments),
+    /// Check a configuration file by itself, and change nothing; whether its interfaces exist, `run` says
+    Check(check::Arguments),
+    /// Show what the running director does
+    Status(status::Arguments),
+    /// Make this machine a real server for DR or TUN, undo that, or examine it
+    #[command(subcommand)]
+    Realserver(realserver::Command),
+    /// Lay a network of namespaces to try relvs in, on this machine alone
+    #[command(subcommand)]
+    Lab(relvs_lab::cli::LabCommand),
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match arguments.command {
+        Command::Run(run) => run::run(run, arguments.run_dir),
+        Command::Check(check) => check::check(&check),
+        Command::Status(status) => status::status(&status, &arguments.run_dir),
+        Command::Realserver(command) => realserver::realserver(command, arguments.run_dir),
+        Command::Lab(command) => match relvs_lab::cli::run(command, &mut std::io::stdout()) {
+            Ok(code) => code,
+            Err(error) => complain(&[format!("{error:#}")]),
+        },
+    }
+}
+
+/// Prints what was asked for. A reader that has seen enough, as `head` has, is no error.
+fn say(text: &str) -> ExitCode {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            complain(&[format!("standard output: {error}")])
+        }
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+/// One line for each error, and the exit code that says so.
+fn complain(errors: &[String]) -> ExitCode {
+    for error in errors {
+        eprintln!("{error}");
+    }
+    ExitCode::FAILURE
+}

@@ -1,0 +1,21 @@
+//! End to end: the program itself, as an administrator calls it, in namespaces that each test makes and removes.
+//!
+//! One binary for all, so that it is linked once; a module for each subject. They count and compare, and never measure
+//! time: every wait is for something to become so, and bounded.
+
+#![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::panic, reason = "what tests share is a test too")]
+
+mod bed;
+mod configuration;
+mod directors;
+mod drain;
+mod icmp;
+mod methods;
+mod mtu;
+mod neighbours;
+mod quoted;
+mod realserver;
+mod restart;
+mod status;
+mod wrong;

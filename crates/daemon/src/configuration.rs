@@ -1,0 +1,77 @@
+//! The configuration as the daemon takes it: a file, and what the command line says beside it.
+
+use relvs_config::{Parsed, parse_toml_bytes};
+use relvs_model::{State, XdpMode};
+use relvs_net::Network;
+use std::{collections::BTreeMap, fs, path::PathBuf};
+
+/// Where the desired state comes from.
+#[derive(Clone, Debug, Default)]
+pub struct Source {
+    /// relvs.toml, if there is one.
+    pub file: Option<PathBuf>,
+    /// Interfaces of the command line; they count in place of the file's.
+    pub interfaces: Vec<String>,
+    /// How to attach, if the command line says so.
+    pub xdp_mode: Option<XdpMode>,
+}
+
+/// Why lo and tunnels are refused.
+const NOT_ETHERNET: &str = "carries no Ethernet frames, so it cannot be served";
+
+/// Reads and checks it. Warnings are given beside the state.
+///
+/// # Errors
+///
+/// Every error, one line each. Nothing was changed.
+pub fn read(source: &Source) -> Result<(State, Vec<String>), Vec<String>> {
+    let existing = interfaces().map_err(|e| vec![format!("interfaces cannot be listed: {e}")])?;
+    let mut warnings = Vec::new();
+    let mut state = State::default();
+    if let Some(file) = &source.file {
+        let bytes = fs::read(file).map_err(|e| vec![format!("{}: {e}", file.display())])?;
+        let mut parsed: Parsed = parse_toml_bytes(&file.display().to_string(), &bytes);
+        // The command line's interfaces stand in place of the file's, so those need not exist.
+        if source.interfaces.is_empty() {
+            parsed.check_interfaces(|name| existing.contains_key(name));
+            for (index, name) in parsed.state.director.interfaces.clone().into_iter().enumerate() {
+                if existing.get(&name) == Some(&false) {
+                    let why = format!("interface `{name}` {NOT_ETHERNET}");
+                    parsed.error(parsed.at_interface(index), why, None);
+                }
+            }
+        }
+        let lines: Vec<String> = parsed.diagnostics.iter().map(ToString::to_string).collect();
+        if parsed.has_errors() {
+            return Err(lines);
+        }
+        warnings = lines;
+        state = parsed.state;
+    }
+    if !source.interfaces.is_empty() {
+        let wrong: Vec<String> = source
+            .interfaces
+            .iter()
+            .filter_map(|name| match existing.get(name) {
+                None => {
+                    Some(format!("--interface {name}: there is no such interface; `ip link` lists those there are"))
+                }
+                Some(false) => Some(format!("--interface {name}: it {NOT_ETHERNET}")),
+                Some(true) => None,
+            })
+            .collect();
+        if !wrong.is_empty() {
+            return Err(wrong);
+        }
+        state.director.interfaces.clone_from(&source.interfaces);
+    }
+    if let Some(mode) = source.xdp_mode {
+        state.director.xdp_mode = mode;
+    }
+    Ok((state, warnings))
+}
+
+/// The interfaces there are, and whether they carry Ethernet frames.
+fn interfaces() -> Result<BTreeMap<String, bool>, relvs_net::Error> {
+    Ok(Network::open()?.links()?.into_iter().map(|link| (link.name, link.mac.is_some())).collect())
+}

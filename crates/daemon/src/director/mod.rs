@@ -1,0 +1,301 @@
+//! One director: desired state in, tables out, and what keeps them right.
+//!
+//! Synchronous: each call does one thing to the end. `run` calls it when a timer, a socket or a signal says so.
+
+mod apply;
+mod interfaces;
+mod status;
+mod ways;
+
+use crate::{Source, decapsulator::address, files};
+use relvs_control::{Control, Limits};
+use relvs_dataplane::{Kernel, Scan, Side as _, Sizes, Timeouts, object, scan};
+use relvs_model::{OnExit, State};
+use relvs_net::{Event, Resolution};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs, io,
+    net::IpAddr,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+use ways::Ways;
+
+/// What a director cannot do.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// The kernel's side.
+    #[error(transparent)]
+    Dataplane(#[from] relvs_dataplane::Error),
+    /// The network's configuration.
+    #[error(transparent)]
+    Net(#[from] relvs_net::Error),
+    /// More than the tables hold.
+    #[error(transparent)]
+    Refused(#[from] relvs_control::Refusal),
+    /// A file of the run directory.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Something about an interface.
+    #[error("interface {name}: {why}")]
+    Interface {
+        /// Its name.
+        name: String,
+        /// Half a sentence.
+        why: String,
+    },
+}
+
+/// How long a removed server is remembered at least, with its counters (IPVS: IP_VS_DEST_TRASH_PERIOD).
+const REMEMBERED: Duration = Duration::from_secs(120);
+/// How long a learned path MTU is believed (Linux: net.ipv4.route.mtu_expires).
+const PATH_MTU_LIFETIME: Duration = Duration::from_secs(600);
+/// How often the neighbours in use are checked on.
+const FRESH: Duration = Duration::from_secs(20);
+
+/// A director at work.
+pub(crate) struct Director {
+    run_dir: PathBuf,
+    source: Source,
+    state: State,
+    kernel: Kernel,
+    control: Control,
+    ways: Ways,
+    served: Vec<interfaces::Served>,
+    timeouts: Timeouts,
+    last: Scan,
+    pass: Duration,
+    expired: u64,
+    retired: BTreeMap<u32, Instant>,
+    switched: Instant,
+    refreshed: Instant,
+    believed: Instant,
+    started: Instant,
+}
+
+impl Director {
+    /// Takes up what an earlier daemon left in the run directory, or begins anew, and brings it to `state`.
+    pub(crate) fn start(run_dir: &Path, source: Source, state: State) -> Result<Self, Error> {
+        let memory = run_dir.join("control.json");
+        let left = fs::read(&memory).ok().and_then(|text| serde_json::from_slice::<Control>(&text).ok());
+        if left.is_none() {
+            // Without it nobody knows whose the destinations are: tables that are left would be strangers'.
+            let shape = run_dir.join("shape.json");
+            match fs::remove_file(&shape) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(Error::File { path: shape, source: e }),
+                _ => {}
+            }
+        }
+        let sizes = Sizes::for_flows(state.director.flows);
+        let kernel = Kernel::open(run_dir, object::embedded(), sizes, seeds())?;
+        if kernel.adopted() && source.file.is_some() && *kernel.sizes() != sizes {
+            tracing::warn!(
+                "flows: tables in use keep their size; it takes effect after `relvs` has stopped forwarding"
+            );
+        }
+        let sizes = *kernel.sizes();
+        let limits = Limits {
+            sets: sizes.sets,
+            services: sizes.services,
+            bands: sizes.bands,
+            ring: sizes.ring,
+            destinations: sizes.destinations,
+        };
+        let control = match left {
+            Some(control) if kernel.adopted() => control.with_limits(limits),
+            _ => Control::new(limits),
+        };
+        let ways = Ways::adopt(&kernel)?;
+        let now = Instant::now();
+        let mut director = Director {
+            run_dir: run_dir.to_owned(),
+            source,
+            state: State::default(),
+            kernel,
+            control,
+            ways,
+            served: Vec::new(),
+            timeouts: Timeouts::default(),
+            last: Scan::default(),
+            pass: Duration::ZERO,
+            expired: 0,
+            retired: BTreeMap::new(),
+            switched: now,
+            refreshed: now,
+            believed: now,
+            started: now,
+        };
+        // Without a configuration the daemon goes on with what was there.
+        let mut state = state;
+        if director.source.file.is_none() {
+            state.services = director.control.services().to_vec();
+            if director.source.interfaces.is_empty() {
+                let attached = director.kernel.attached()?;
+                let links = director.ways.links().filter(|link| attached.iter().any(|(index, _)| *index == link.index));
+                state.director.interfaces = links.map(|link| link.name.clone()).collect();
+            }
+        }
+        // An interface may be refused: so first, while the services are still those of the daemon before.
+        director.serve(&state.director)?;
+        director.apply(&state.services)?;
+        director.state = state;
+        director.kernel.settle()?;
+        director.keep_fresh()?;
+        Ok(director)
+    }
+
+    /// Reads the configuration again. Gives the plan that was carried out; nothing is changed on errors.
+    pub(crate) fn reload(&mut self) -> Result<String, Vec<String>> {
+        let (state, warnings) = crate::read(&self.source)?;
+        for warning in warnings {
+            tracing::warn!("{warning}");
+        }
+        if self.source.file.is_none() {
+            return Ok(String::new());
+        }
+        match self.serve(&state.director).and_then(|()| self.apply(&state.services)) {
+            Ok(plan) => {
+                self.state = state;
+                Ok(plan)
+            }
+            Err(error) => {
+                let before = self.state.director.clone();
+                let mut errors = vec![error.to_string()];
+                errors.extend(self.serve(&before).err().map(|e| e.to_string()));
+                Err(errors)
+            }
+        }
+    }
+
+    /// Something changed in the network.
+    pub(crate) fn notice(&mut self, events: &[Event]) -> Result<(), Error> {
+        let links = events.iter().any(|e| matches!(e, Event::Link(_) | Event::Overrun));
+        if links {
+            self.ways.refresh_links()?;
+        }
+        // First what forwarding needs: an interface that is refused, or has gone again, must not keep it waiting.
+        let touched = self.ways.touched(events);
+        self.update(&touched)?;
+        self.ways.mirror(&self.kernel)?;
+        if links {
+            let wanted = self.state.director.clone();
+            self.serve(&wanted)?;
+        }
+        if events.iter().any(|e| !matches!(e, Event::Neighbour { .. })) {
+            self.keep_fresh()?;
+        }
+        Ok(())
+    }
+
+    /// Looks again at neighbours that do not answer: of servers, and of clients that wait for a reply.
+    pub(crate) fn retry(&mut self) -> Result<(), Error> {
+        let pending = self.ways.pending();
+        self.update(&pending)?;
+        for client in self.kernel.wanted()? {
+            self.ways.find_client(address(client))?;
+        }
+        Ok(())
+    }
+
+    fn keep_fresh(&mut self) -> Result<(), Error> {
+        // A VLAN's routers are behind the interface underneath.
+        let served: BTreeSet<u32> = self.served.iter().map(|s| s.index).collect();
+        let above = self.ways.links().filter(|l| l.parent.is_some_and(|p| served.contains(&p))).map(|l| l.index);
+        let all = served.iter().copied().chain(above).collect();
+        self.ways.keep_fresh(&all)
+    }
+
+    /// Once a second: forgets flows whose time is over, counts the others, and does what is due.
+    pub(crate) fn tick(&mut self) -> Result<(), Error> {
+        let begin = Instant::now();
+        self.last = scan(&self.kernel, &self.timeouts)?;
+        self.pass = begin.elapsed();
+        self.expired += self.last.expired;
+        self.forget_retired(begin)?;
+        if begin - self.refreshed >= FRESH {
+            self.refreshed = begin;
+            self.keep_fresh()?;
+        }
+        if begin - self.believed >= PATH_MTU_LIFETIME {
+            self.believed = begin;
+            self.forget_path_mtus()?;
+        }
+        Ok(())
+    }
+
+    /// What SIGTERM leaves.
+    pub(crate) fn end(self) -> Result<(), Error> {
+        match self.state.director.on_exit {
+            OnExit::Keep => Ok(()),
+            OnExit::Stop => {
+                self.kernel.discard()?;
+                for name in ["control.json", "shape.json"] {
+                    let path = self.run_dir.join(name);
+                    fs::remove_file(&path).map_err(|source| Error::File { path, source })?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// A removed server whose flows have ended is forgotten after a while.
+    fn forget_retired(&mut self, now: Instant) -> Result<(), Error> {
+        let retired: BTreeSet<u32> = self.control.retired().map(|(number, ..)| number).collect();
+        self.retired.retain(|number, _| retired.contains(number));
+        let mut forgotten = false;
+        for number in retired {
+            let since = *self.retired.entry(number).or_insert(now);
+            let flows = self.last.flows.get(number as usize).is_some_and(|[active, inactive]| active + inactive > 0);
+            if !flows && now - since >= REMEMBERED {
+                self.control.release(number);
+                relvs_dataplane::withdraw(&self.kernel, number);
+                self.kernel.clear_counters(number)?;
+                forgotten = true;
+            }
+        }
+        if forgotten { self.remember() } else { Ok(()) }
+    }
+
+    /// Writes down what is applied, for the next daemon.
+    fn remember(&self) -> Result<(), Error> {
+        self.write_control(&self.control)
+    }
+
+    fn write_control(&self, control: &Control) -> Result<(), Error> {
+        let path = self.run_dir.join("control.json");
+        let written = serde_json::to_vec(control).map_err(io::Error::other).and_then(|text| files::write(&path, &text));
+        written.map_err(|source| Error::File { path, source })
+    }
+
+    fn forget_path_mtus(&mut self) -> Result<(), Error> {
+        let all: Vec<_> = self.records().collect();
+        for (number, address, record) in all {
+            let record = self.ways.complete(&self.kernel, address, &record)?;
+            relvs_dataplane::forget_learned_mtu(&self.kernel, number, record.mtu);
+        }
+        Ok(())
+    }
+
+    /// Whether the way to a server is known.
+    fn is_ready(&self, server: IpAddr) -> bool {
+        matches!(self.ways.known(server), Some(Resolution::Ready(_)))
+    }
+}
+
+/// Random multipliers of the flow hash: nobody outside can tell which flows share a bucket.
+fn seeds() -> [u64; 6] {
+    std::array::from_fn(|_| random() | 1)
+}
+
+/// A random number.
+fn random() -> u64 {
+    let mut bytes = [0; 8];
+    // Early at boot it may give fewer bytes; a partly random multiplier is better than no director.
+    let _ = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
+    u64::from_ne_bytes(bytes)
+}

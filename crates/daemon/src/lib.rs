@@ -1,0 +1,17 @@
+//! The director's process, and what is done once on a real server.
+//!
+//! The only async crate. It takes no decision that a pure crate could take: what the tables say is `relvs-control`'s,
+//! where packets go `relvs-core`'s; here are files, sockets, netlink and timers.
+#![forbid(unsafe_code)]
+
+mod configuration;
+mod decapsulator;
+mod director;
+mod files;
+pub mod realserver;
+mod run;
+mod server;
+
+pub use configuration::{Source, read};
+pub use decapsulator::Pinned as PinnedDecapsulator;
+pub use run::{Error, Options, run};

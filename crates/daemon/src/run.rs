@@ -1,0 +1,150 @@
+//! `relvs run`: the loop around a director.
+
+use crate::{
+    Source,
+    director::Director,
+    files,
+    server::{self, Question, WAITING},
+};
+use relvs_net::{Event, Events};
+use rustix::event::{PollFd, PollFlags};
+use std::{io, path::PathBuf, time::Duration};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+    time::{MissedTickBehavior, interval},
+};
+
+/// What `relvs run` is told.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where the desired state comes from.
+    pub source: Source,
+    /// Where sockets, pins and memory are.
+    pub run_dir: PathBuf,
+}
+
+/// Why the daemon did not start, or ended: one line each.
+#[derive(Debug)]
+pub struct Error(pub Vec<String>);
+
+impl Error {
+    fn one(error: impl std::fmt::Display) -> Self {
+        Error(vec![error.to_string()])
+    }
+}
+
+/// How often flows are counted and forgotten.
+const TICK: Duration = Duration::from_secs(1);
+/// How often servers that do not answer are looked at again.
+const RETRY: Duration = Duration::from_millis(250);
+
+/// How long changes of the network are gathered.
+const GATHER: Duration = Duration::from_millis(20);
+
+/// Runs a director until SIGTERM or SIGINT.
+///
+/// # Errors
+///
+/// The configuration is wrong, another daemon has the run directory, or the kernel refused.
+pub fn run(options: &Options) -> Result<(), Error> {
+    let (state, warnings) = crate::read(&options.source).map_err(Error)?;
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    let run_dir = &options.run_dir;
+    if !rustix::process::geteuid().is_root() {
+        tracing::warn!(
+            "not root: CAP_BPF and CAP_NET_ADMIN are needed, and CAP_SYS_ADMIN to mount the bpffs of the run directory"
+        );
+    }
+    let here = |e: io::Error| Error::one(format!("{}: {e}", run_dir.display()));
+    let Some(_lock) = files::lock(run_dir).map_err(here)? else {
+        return Err(Error::one(format!(
+            "{}: another relvs runs with this run directory; end it, or give this one another by --run-dir",
+            run_dir.display()
+        )));
+    };
+    // Before the first question to the kernel, so that no change falls between the two.
+    let events = Events::open().map_err(Error::one)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(here)?;
+    let director = Director::start(run_dir, options.source.clone(), state).map_err(Error::one)?;
+    runtime.block_on(serve(director, events, options))
+}
+
+async fn serve(mut director: Director, events: Events, options: &Options) -> Result<(), Error> {
+    let path = relvs_api::socket(&options.run_dir);
+    let listener = server::listen(&path).map_err(|e| Error::one(format!("{}: {e}", path.display())))?;
+    let (asker, mut questions) = mpsc::channel(WAITING);
+    let server = tokio::spawn(server::serve(listener, asker));
+    let mut events = watch(events).map_err(Error::one)?;
+    let on = |kind| signal(kind).map_err(Error::one);
+    let (mut end, mut interrupt, mut hangup) =
+        (on(SignalKind::terminate())?, on(SignalKind::interrupt())?, on(SignalKind::hangup())?);
+    let mut tick = interval(TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut retry = interval(RETRY);
+    retry.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    tracing::info!("ready: control socket {}", path.display());
+    loop {
+        // What fails here may work the next time; forwarding goes on meanwhile.
+        let done = tokio::select! {
+            _ = end.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hangup.recv() => {
+                match director.reload() {
+                    Ok(_) => tracing::info!("configuration read again"),
+                    Err(errors) => {
+                        for error in errors {
+                            tracing::error!("{error}");
+                        }
+                        tracing::error!("the configuration was refused; everything goes on as before");
+                    }
+                }
+                Ok(())
+            }
+            Some(changes) = events.recv() => match changes {
+                Ok(changes) => director.notice(&changes),
+                Err(error) => return Err(Error::one(format!("the network's changes cannot be followed: {error}"))),
+            },
+            _ = tick.tick() => director.tick(),
+            _ = retry.tick() => director.retry(),
+            Some(question) = questions.recv() => {
+                match question {
+                    // A client that has gone away needs no answer.
+                    Question::Status(answer) => drop(answer.send(director.status().map_err(|e| vec![e.to_string()]))),
+                    Question::Reload(answer) => drop(answer.send(director.reload())),
+                }
+                Ok(())
+            }
+        };
+        if let Err(error) = done {
+            tracing::error!("{error}");
+        }
+    }
+    server.abort();
+    tracing::info!("ending");
+    let _ = std::fs::remove_file(&path);
+    director.end().map_err(Error::one)
+}
+
+/// Changes of the network, as they come. A thread waits for them: the socket belongs to no runtime.
+fn watch(mut events: Events) -> io::Result<mpsc::Receiver<Result<Vec<Event>, String>>> {
+    let (sender, receiver) = mpsc::channel(1);
+    let wait = move || loop {
+        let ready = rustix::event::poll(&mut [PollFd::new(&events, PollFlags::IN)], None);
+        // What belongs together comes together.
+        std::thread::sleep(GATHER);
+        let found = match ready {
+            Err(rustix::io::Errno::INTR) => continue,
+            Err(error) => Err(error.to_string()),
+            Ok(_) => events.drain().map_err(|e| e.to_string()),
+        };
+        let failed = found.is_err();
+        if sender.blocking_send(found).is_err() || failed {
+            return;
+        }
+    };
+    std::thread::Builder::new().name("netlink".to_owned()).spawn(wait)?;
+    Ok(receiver)
+}
