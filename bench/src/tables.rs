@@ -1,0 +1,197 @@
+//! The tables of one case: an interface, next hops, a service and its servers.
+
+use crate::{
+    case::{Case, Kind, Method},
+    frame::{self, Address, DIRECTOR_MAC, PORT, ROUTER_MAC, SERVER_MAC, SERVER_PORT},
+};
+use anyhow::{Result, anyhow, ensure};
+use relvs_core::{
+    flow::{Link, control},
+    schedule,
+    table::{
+        destination::{AVAILABLE, Destination},
+        entry,
+        service::{self, Service},
+    },
+};
+use relvs_dataplane::{
+    Area, Half, HopTable, Neighbour, Side, Sizes, inactive_half, install, serve_interface, write_destination,
+};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
+
+/// The interface of a test run: loopback.
+const INTERFACE: u32 = 1;
+const MTU: u16 = 1500;
+/// Places the service entries; any odd number does.
+const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
+/// Multipliers of the flow hash; the product draws them.
+pub(crate) const MULTIPLIERS: [u64; 6] = [
+    0xbf58_476d_1ce4_e5b9,
+    0x94d0_49bb_1331_11eb,
+    0xd6e8_feb8_6659_fd93,
+    0xa076_1d64_78bd_642f,
+    0xe703_7ed1_a0b4_28db,
+    0x8ebc_6af0_9c88_c6e3,
+];
+
+/// Tables at half load for the case's flows, as a director has them; of the other family next to nothing.
+pub(crate) fn sizes(case: &Case) -> Sizes {
+    const LEAST: u32 = 1 << 16;
+    let least = if case.kind == Kind::New { case.flows } else { LEAST };
+    let flows = Sizes::for_flows(case.records().max(least));
+    let mut sizes =
+        Sizes { sets: 1 << 10, services: 64, bands: 256, ring: 1024, destinations: 1024, hops: 256, ..flows };
+    if case.kind == Kind::New {
+        // Room for all: none gives way to another.
+        let records = if case.method == Method::Nat { 2 * case.flows } else { case.flows };
+        sizes.young4 = (records / 2).max(1 << 10);
+        sizes.young6 = sizes.young4;
+    }
+    if case.six {
+        (sizes.flows4, sizes.young4) = (64, 64);
+    } else {
+        (sizes.flows6, sizes.young6) = (64, 64);
+    }
+    sizes
+}
+
+/// How many servers the service has. All replies come from one.
+pub(crate) const fn servers(case: &Case) -> u32 {
+    if matches!(case.kind, Kind::Reply) { 1 } else { 4 }
+}
+
+/// An address as two words of a table.
+fn words(six: bool, address: Address) -> [u64; 2] {
+    let half = |at: usize| address[at..at + 8].iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte));
+    if six { [half(0), half(8)] } else { [half(8) >> 32, 0] }
+}
+
+/// Writes everything that the case's packets need. Gives the reference of the clients' next hop.
+pub(crate) fn fill(side: &impl Side, case: &Case) -> Result<u32> {
+    serve_interface(side, INTERFACE, frame::mac(DIRECTOR_MAC)).map_err(|other| anyhow!("interface {other}"))?;
+    let mut hops = HopTable::adopt(side);
+    let mut hop = |destination| {
+        let source = frame::mac(DIRECTOR_MAC);
+        hops.take(
+            side,
+            Neighbour {
+                via: INTERFACE,
+                interface: INTERFACE,
+                destination: frame::mac(destination),
+                source,
+                tags: [0; 2],
+            },
+            MTU,
+        )
+    };
+    let (to_server, to_client) = (hop(SERVER_MAC)?, hop(ROUTER_MAC)?);
+    let nat = case.method == Method::Nat;
+    let outer = if case.method != Method::Tun {
+        0
+    } else if case.six {
+        40
+    } else {
+        20
+    };
+    for number in 1..=servers(case) {
+        let destination = Destination {
+            method: case.method.number(),
+            flags: AVAILABLE,
+            mtu: MTU - outer,
+            hop: to_server,
+            server_port: if nat { SERVER_PORT } else { PORT }.to_be(),
+            service_port: PORT.to_be(),
+            rip: words(case.six, frame::server(number)),
+            vip: words(case.six, frame::vip()),
+            dip: words(case.six, frame::director()),
+        };
+        write_destination(side, number, &destination);
+    }
+    install_service(side, case)?;
+    Ok(to_client)
+}
+
+/// The service, round robin over its servers, and for NAT what makes their packets known.
+fn install_service(side: &impl Side, case: &Case) -> Result<()> {
+    let sizes = *side.sizes();
+    let half = inactive_half(side);
+    let protocol = if case.udp { 17 } else { 6 };
+    let mut sets4 = vec![[0; 8]; sizes.sets as usize];
+    let mut sets6 = vec![[0; 16]; sizes.sets as usize];
+    let mut place = |address: Address, key: u64, value: u64| {
+        let address = words(case.six, address);
+        let free = if case.six {
+            let set = entry::set6(MULTIPLIER, address, key) & (sizes.sets - 1);
+            let slots = sets6[set as usize].as_chunks_mut::<4>().0;
+            slots.iter_mut().find(|slot| slot[0] == 0).map(|slot| *slot = [key, address[0], address[1], value])
+        } else {
+            let key = key | address[0];
+            let set = entry::set4(MULTIPLIER, key) & (sizes.sets - 1);
+            let slots = sets4[set as usize].as_chunks_mut::<2>().0;
+            slots.iter_mut().find(|slot| slot[0] == 0).map(|slot| *slot = [key, value])
+        };
+        ensure!(free.is_some(), "no room for a service entry");
+        Ok(())
+    };
+    place(frame::vip(), entry::key(PORT.to_be(), protocol), u64::from(half * sizes.services))?;
+    let nat = case.method == Method::Nat;
+    if nat {
+        for number in 1..=servers(case) {
+            place(frame::server(number), entry::key(SERVER_PORT.to_be(), protocol) | entry::SERVER, 0)?;
+        }
+    }
+    let (band, ring, length) = (half * sizes.bands, half * sizes.ring, servers(case));
+    let round = u64::from(length);
+    let service = Service { scheduler: schedule::ROUND, bands: 1, round, band, ring, ring_length: length, cursor: 0 };
+    let rings: Vec<u64> = (1..=round).collect();
+    let image = Half {
+        sets4: &sets4,
+        sets6: &sets6,
+        services: &[service.pack()],
+        bands: &[service::band(round, ring, length)],
+        rings: &rings,
+        multiplier: MULTIPLIER,
+        nat,
+    };
+    install(side, &image);
+    Ok(())
+}
+
+/// The tables of settled and of young flows, the words of a record, and which of them is the link.
+const fn flows(six: bool) -> ([Area; 2], usize, usize) {
+    if six { ([Area::Flows6, Area::Young6], 8, 6) } else { ([Area::Flows4, Area::Young4], 4, 3) }
+}
+
+/// Live records: settled, young.
+pub(crate) fn live(side: &impl Side, six: bool) -> [u64; 2] {
+    let (areas, size, _) = flows(six);
+    areas.map(|area| {
+        let records = side.area(area).chunks_exact(size);
+        records.filter(|record| record[0].load(Acquire) & control::PHASE == control::LIVE).count() as u64
+    })
+}
+
+/// Forgets all flows.
+pub(crate) fn clear(side: &impl Side, six: bool) {
+    for area in flows(six).0 {
+        for word in side.area(area) {
+            word.store(0, Release);
+        }
+    }
+}
+
+/// Makes the way back of every flow known and fresh, as its first reply would. Gives the time that was written.
+pub(crate) fn freshen(side: &impl Side, six: bool, hop: u32) -> Result<u16> {
+    let (areas, size, link) = flows(six);
+    let now = side.now()?;
+    for record in side.area(areas[0]).chunks_exact(size) {
+        let seen = record[0].load(Acquire);
+        if seen & control::PHASE != control::LIVE || seen & control::REPLY == 0 {
+            continue;
+        }
+        let fresh = seen & !control::SECONDS | control::mutable(0, now);
+        ensure!(record[0].compare_exchange(seen, fresh, AcqRel, Acquire).is_ok(), "somebody else changes the flows");
+        record[link].store(Link(record[link].load(Acquire)).with_hop(hop).0, Release);
+    }
+    Ok(now)
+}
