@@ -1,0 +1,83 @@
+//! Everything that is checked without running the product.
+
+use crate::{bpf, packages, shell, tidy};
+use anyhow::{Result, bail};
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Instant;
+
+/// The newest cargo-deny whose minimum is not above the compilers that `./x` accepts.
+const CARGO_DENY: &str = "0.20.2";
+
+type Step = fn() -> Result<()>;
+
+/// Runs every check, the quick ones first, and fails at the end if any did.
+pub(crate) fn all() -> Result<()> {
+    packages::lints()?;
+    let steps: [(&str, Step); 5] =
+        [("tidy", tidy::check), ("fmt", fmt), ("clippy", clippy), ("doc", doc), ("deny", deny)];
+    let mut failed = Vec::new();
+    for (name, step) in steps {
+        let start = Instant::now();
+        match step() {
+            Ok(()) => println!("check {name}: ok ({:.1} s)", start.elapsed().as_secs_f32()),
+            Err(error) => {
+                println!("check {name}: FAILED ({:.1} s): {error:#}", start.elapsed().as_secs_f32());
+                failed.push(name);
+            }
+        }
+    }
+    if !failed.is_empty() {
+        bail!("check failed: {}", failed.join(", "));
+    }
+    Ok(())
+}
+
+fn fmt() -> Result<()> {
+    shell::run(shell::cargo().args(["fmt", "--all", "--check"]))?;
+    shell::run(shell::cargo().args(["fmt", "--check", "--manifest-path", bpf::MANIFEST]))
+}
+
+fn clippy() -> Result<()> {
+    shell::run(shell::cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+}
+
+fn doc() -> Result<()> {
+    shell::run(shell::cargo().args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+/// Licences, duplicates and sources. Advisories are left out: their database is a download that many machines cannot
+/// make, and a new advisory would fail a tree that has not changed.
+fn deny() -> Result<()> {
+    let tool = cargo_deny()?;
+    for manifest in ["Cargo.toml", bpf::MANIFEST] {
+        let mut deny = Command::new(&tool);
+        deny.current_dir(shell::root()).args([
+            "--manifest-path",
+            manifest,
+            "--config",
+            "deny.toml",
+            "--locked",
+            "check",
+        ]);
+        shell::run(deny.args(["bans", "licenses", "sources"]))?;
+    }
+    Ok(())
+}
+
+/// The one on PATH, or ours, built on first use. Unoptimised and without its downloaders: that builds in a third of the time.
+fn cargo_deny() -> Result<PathBuf> {
+    if let Some(tool) = shell::find("cargo-deny") {
+        return Ok(tool);
+    }
+    let dir = shell::tools_dir()?.join(format!("cargo-deny-{CARGO_DENY}"));
+    let tool = dir.join("bin/cargo-deny");
+    if !tool.is_file() {
+        println!("installing cargo-deny {CARGO_DENY} into {} (some minutes, once)", dir.display());
+        let mut install = shell::cargo();
+        install.args(["install", "--quiet", "--locked", "--debug", "--no-default-features"]);
+        install.arg(format!("cargo-deny@{CARGO_DENY}")).arg("--root").arg(&dir);
+        shell::run(install.arg("--target-dir").arg(shell::target_dir().join("tools")))?;
+    }
+    Ok(tool)
+}

@@ -1,0 +1,36 @@
+//! The commands that run the product: demo, test, bench.
+
+use crate::{packages, shell};
+use anyhow::{Context as _, Result};
+use std::process::Command;
+
+/// Builds relvs and plays the demonstration of its lab.
+pub(crate) fn demo(arguments: &[&str]) -> Result<()> {
+    packages::setup(Some("test"))?;
+    shell::run(shell::cargo().args(["build", "--release", "--package", "relvs"]))?;
+    let relvs = shell::target_dir().join("release/relvs");
+    let mut demo: Command = shell::as_root(&relvs).with_context(|| {
+        format!("the demo makes network namespaces, which needs root: sudo {} lab demo", relvs.display())
+    })?;
+    shell::run(demo.args(["lab", "demo"]).args(arguments).current_dir(shell::root()))
+}
+
+/// Runs every test whose name contains the filter; the tests find the built command in RELVS_BIN.
+pub(crate) fn test(arguments: &[&str]) -> Result<()> {
+    packages::setup(Some("test"))?;
+    if !shell::is_root() {
+        println!("not root: the tests that make network namespaces or load programs will say that they skip");
+    }
+    // One resolution of features for both steps, so that nothing is compiled twice.
+    shell::run(shell::cargo().args(["build", "--workspace", "--bins", "--tests"]))?;
+    let relvs = shell::target_dir().join("debug/relvs");
+    let mut tests = shell::cargo();
+    tests.args(["test", "--workspace", "--no-fail-fast"]).args(arguments).env("RELVS_BIN", relvs);
+    shell::run(&mut tests)
+}
+
+/// Measures nanoseconds per packet; loads programs, so it wants root.
+pub(crate) fn bench(arguments: &[&str]) -> Result<()> {
+    packages::setup(Some("build"))?;
+    shell::run(shell::cargo().args(["run", "--release", "--package", "relvs-bench", "--"]).args(arguments))
+}
