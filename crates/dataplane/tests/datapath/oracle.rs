@@ -63,6 +63,8 @@ impl<'a> Ip<'a> {
             if !quoted && (sum(0, header.slice()) != 0xffff || length < size || length > bytes.len()) {
                 return None;
             }
+            // What a quoted packet says of its own length may be spoilt; the error's length counts.
+            let length = if quoted { bytes.len() } else { length };
             return Some(Ip {
                 bytes: &bytes[..length.clamp(size, bytes.len().max(size))],
                 source: header.source_addr().into(),
@@ -78,7 +80,7 @@ impl<'a> Ip<'a> {
         if !quoted && length > bytes.len() {
             return None;
         }
-        let bytes = &bytes[..length.min(bytes.len())];
+        let bytes = if quoted { bytes } else { &bytes[..length] };
         let (mut protocol, mut at, mut later) = (header.next_header().0, 40, false);
         loop {
             let size = match protocol {
@@ -287,7 +289,9 @@ fn answer(plan: &Plan, before: &Parsed, after: &Parsed, action: u32) -> Result<(
     require(given.destination == asked.source && given.icmp() && given.ttl == 64, "no ICMP to the sender")?;
     require(given.residue() == 0, "wrong checksum")?;
     // To a client from the address that it asked; to a server from the director's towards it.
-    let of_server = plan.servers().any(|(_, _, server)| server.address == asked.source);
+    // What a server sends to a VIP is a client's packet like any other.
+    let to_vip = plan.vips.iter().any(|vip| vip.address == asked.destination);
+    let of_server = !to_vip && plan.servers().any(|(_, _, server)| server.address == asked.source);
     let own = if of_server { plan.dip[usize::from(asked.six())] } else { asked.destination };
     require(given.source == own, "from another address")?;
     let quote = &given.bytes[given.transport + 8..];
