@@ -11,7 +11,11 @@ impl Director {
     /// Everything at this moment; counts of flows are of the last pass over the tables.
     pub(crate) fn status(&self) -> Result<Status, Error> {
         let mut servers: BTreeMap<ServiceKey, Vec<Server>> = BTreeMap::new();
+        let mut sums: BTreeMap<ServiceKey, relvs_dataplane::Counters> = BTreeMap::new();
         for (number, key, server, removed) in self.control.destinations() {
+            let counted = self.kernel.counters(number)?;
+            let sum = sums.entry(key).or_default();
+            *sum = total([*sum, counted]);
             let [active, inactive] = self.last.flows.get(number as usize).copied().unwrap_or_default();
             servers.entry(key).or_default().push(Server {
                 address: server.address,
@@ -21,7 +25,7 @@ impl Director {
                 removed,
                 active,
                 inactive,
-                counters: counters(self.kernel.counters(number)?),
+                counters: counters(counted),
                 way: self.way(server.address, server.method),
             });
         }
@@ -33,13 +37,7 @@ impl Director {
             services.push(Service {
                 key: service.key,
                 scheduler: service.scheduler,
-                counters: counters(total(of_it.iter().map(|s| relvs_dataplane::Counters {
-                    flows: s.counters.flows,
-                    packets_in: s.counters.packets_in,
-                    bytes_in: s.counters.bytes_in,
-                    packets_out: s.counters.packets_out,
-                    bytes_out: s.counters.bytes_out,
-                }))),
+                counters: counters(sums.remove(&service.key).unwrap_or_default()),
                 servers: of_it,
             });
         }
