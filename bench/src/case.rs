@@ -62,8 +62,15 @@ pub(crate) struct Case {
     pub(crate) flows: u32,
     /// Net nanoseconds that design.md asks for.
     pub(crate) aim: Option<f64>,
+    /// How a server is chosen for a new flow, by IPVS's name.
+    pub(crate) scheduler: &'static str,
+    /// How many servers the service has.
+    pub(crate) servers: u32,
 }
 
+const RR: &str = "rr";
+/// Servers where their number does not matter.
+const SERVERS: u32 = 4;
 /// How many SYNs a flood has before it repeats itself.
 const FLOOD: u32 = 1 << 22;
 /// Flows that are settled when the flood comes.
@@ -100,6 +107,8 @@ fn floors() -> Vec<Case> {
         method: Method::Dr,
         flows: 1 << 16,
         aim: None,
+        scheduler: RR,
+        servers: SERVERS,
     };
     vec![
         floor("floor: empty program IPv4", Kind::Empty, false),
@@ -127,6 +136,9 @@ fn known(six: bool, udp: bool) -> Vec<Case> {
                 method,
                 flows,
                 aim: if six { None } else { aim },
+                scheduler: RR,
+                // All replies come from one.
+                servers: if matches!(kind, Kind::Reply) { 1 } else { SERVERS },
             });
         }
     }
@@ -147,6 +159,8 @@ fn new(six: bool) -> Vec<Case> {
                 method,
                 flows,
                 aim: if six { None } else { aim },
+                scheduler: RR,
+                servers: SERVERS,
             });
         }
     }
@@ -159,7 +173,29 @@ fn new(six: bool) -> Vec<Case> {
             method,
             flows: 1 << 16,
             aim: None,
+            scheduler: RR,
+            servers: SERVERS,
         });
+    }
+    cases
+}
+
+/// New flows of other schedulers: those that look into a table, and those that compare all servers.
+fn chosen() -> Vec<Case> {
+    let of = |scheduler, servers| Case {
+        name: format!("IPv4 TCP DR new hot, {scheduler} of {servers}"),
+        kind: Kind::New,
+        six: false,
+        udp: false,
+        method: Method::Dr,
+        flows: 512,
+        aim: None,
+        scheduler,
+        servers,
+    };
+    let mut cases = vec![of("sh", 10), of("mh", 10)];
+    for scheduler in ["lc", "wlc", "sed", "twos", "lblcr"] {
+        cases.extend([10, 100, 1000].map(|servers| of(scheduler, servers)));
     }
     cases
 }
@@ -173,6 +209,8 @@ fn flood(six: bool) -> Case {
         method: Method::Dr,
         flows: FLOOD,
         aim: (!six).then_some(100.0),
+        scheduler: RR,
+        servers: SERVERS,
     }
 }
 
@@ -185,6 +223,8 @@ fn passed(six: bool) -> Vec<Case> {
         method,
         flows: 1 << 16,
         aim: (!six).then_some(12.0),
+        scheduler: RR,
+        servers: SERVERS,
     };
     let mut cases = vec![
         pass("other port", Reason::NotOurs, Method::Dr),
@@ -210,6 +250,7 @@ pub(crate) fn all() -> Vec<Case> {
         cases.push(flood(six));
         cases.extend(passed(six));
     }
+    cases.extend(chosen());
     cases
 }
 

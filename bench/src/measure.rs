@@ -265,7 +265,7 @@ impl<'a> Bench<'a> {
             return Ok(kernel.reason(reason)?);
         }
         let mut sum = 0;
-        for number in 1..=tables::servers(self.case) {
+        for number in 1..=self.case.servers {
             let counters = kernel.counters(number)?;
             sum += if self.case.kind == Kind::Reply { counters.packets_out } else { counters.packets_in };
         }

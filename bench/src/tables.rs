@@ -7,8 +7,9 @@ use crate::{
 use anyhow::{Result, anyhow, ensure};
 use relvs_core::{
     flow::{Link, control},
-    schedule,
+    schedule::{self, Layout},
     table::{
+        active,
         destination::{AVAILABLE, Destination},
         entry,
         service::{self, Service},
@@ -16,6 +17,7 @@ use relvs_core::{
 };
 use relvs_dataplane::{
     Area, Half, HopTable, Neighbour, Side, Sizes, inactive_half, install, serve_interface, write_destination,
+    write_load,
 };
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 
@@ -40,7 +42,7 @@ pub(crate) fn sizes(case: &Case) -> Sizes {
     let least = if case.kind == Kind::New { case.flows } else { LEAST };
     let flows = Sizes::for_flows(case.records().max(least));
     let mut sizes =
-        Sizes { sets: 1 << 10, services: 64, bands: 256, ring: 1024, destinations: 1024, hops: 256, ..flows };
+        Sizes { sets: 1 << 10, services: 64, bands: 256, ring: 1 << 13, destinations: 1 << 11, hops: 256, ..flows };
     if case.kind == Kind::New {
         // Room for all: none gives way to another.
         let records = if case.method == Method::Nat { 2 * case.flows } else { case.flows };
@@ -53,11 +55,6 @@ pub(crate) fn sizes(case: &Case) -> Sizes {
         (sizes.flows6, sizes.young6) = (64, 64);
     }
     sizes
-}
-
-/// How many servers the service has. All replies come from one.
-pub(crate) const fn servers(case: &Case) -> u32 {
-    if matches!(case.kind, Kind::Reply) { 1 } else { 4 }
 }
 
 /// An address as two words of a table.
@@ -93,7 +90,7 @@ pub(crate) fn fill(side: &impl Side, case: &Case) -> Result<u32> {
     } else {
         20
     };
-    for number in 1..=servers(case) {
+    for number in 1..=case.servers {
         let destination = Destination {
             method: case.method.number(),
             flags: AVAILABLE,
@@ -106,12 +103,13 @@ pub(crate) fn fill(side: &impl Side, case: &Case) -> Result<u32> {
             dip: words(case.six, frame::director()),
         };
         write_destination(side, number, &destination);
+        write_load(side, number, 1, 0, 0);
     }
     install_service(side, case)?;
     Ok(to_client)
 }
 
-/// The service, round robin over its servers, and for NAT what makes their packets known.
+/// The service, and for NAT what makes their packets known.
 fn install_service(side: &impl Side, case: &Case) -> Result<()> {
     let sizes = *side.sizes();
     let half = inactive_half(side);
@@ -136,22 +134,41 @@ fn install_service(side: &impl Side, case: &Case) -> Result<()> {
     place(frame::vip(), entry::key(PORT.to_be(), protocol), u64::from(half * sizes.services))?;
     let nat = case.method == Method::Nat;
     if nat {
-        for number in 1..=servers(case) {
-            place(frame::server(number), entry::key(SERVER_PORT.to_be(), protocol) | entry::SERVER, 0)?;
+        for number in 1..=case.servers {
+            let key = entry::key(SERVER_PORT.to_be(), protocol) | entry::SERVER;
+            place(frame::server(number), key, u64::from(number))?;
         }
     }
-    let (band, ring, length) = (half * sizes.bands, half * sizes.ring, servers(case));
-    let round = u64::from(length);
-    let service = Service { scheduler: schedule::ROUND, bands: 1, round, band, ring, ring_length: length, cursor: 0 };
-    let rings: Vec<u64> = (1..=round).collect();
+    let scheduler = schedule::SCHEDULERS.iter().find(|known| known.name == case.scheduler);
+    let scheduler = scheduler.ok_or_else(|| anyhow!("no scheduler {}", case.scheduler))?;
+    let slots = match scheduler.layout {
+        Layout::List | Layout::Turns | Layout::WeightedTurns => case.servers,
+        Layout::WeightedSlots | Layout::Slots => schedule::sh::SLOTS,
+        Layout::Maglev => schedule::mh::SLOTS,
+    };
+    // What stands in a table's slots does not matter to the time.
+    let rings: Vec<u64> = (0..slots).map(|at| service::slot(1 + at % case.servers, 1)).collect();
+    let (band, ring) = (half * sizes.bands, half * sizes.ring);
+    let round = u64::from(slots);
+    let service = Service {
+        scheduler: scheduler.number,
+        bands: 1,
+        round,
+        band,
+        ring,
+        ring_length: slots,
+        identity: 1,
+        ..Service::default()
+    };
     let image = Half {
         sets4: &sets4,
         sets6: &sets6,
         services: &[service.pack()],
-        bands: &[service::band(round, ring, length)],
+        bands: &[service::band(round, ring, slots)],
         rings: &rings,
+        rules: &[],
         multiplier: MULTIPLIER,
-        nat,
+        switch: active::REUSE | if nat { active::NAT } else { 0 },
     };
     install(side, &image);
     Ok(())

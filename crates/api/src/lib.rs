@@ -8,7 +8,7 @@ mod client;
 mod status;
 
 pub use client::{Client, Error};
-pub use status::{Counters, Failure, Flows, Interface, Reason, Server, Service, Status, Way};
+pub use status::{Counters, Failure, Flows, Interface, Rates, Reason, Server, Service, Status, Way};
 
 use std::path::{Path, PathBuf};
 

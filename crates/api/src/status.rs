@@ -1,6 +1,6 @@
 //! What `GET /v1/status` answers.
 
-use relvs_model::{Method, Scheduler, ServiceKey};
+use relvs_model::{Method, Persistence, Rule, Scheduler, ServiceKey, Settings, Timeouts};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
@@ -21,6 +21,21 @@ pub struct Status {
     pub interfaces: Vec<Interface>,
     /// Services, in the order of the configuration.
     pub services: Vec<Service>,
+    /// IPVS's settings.
+    #[serde(default)]
+    pub settings: Settings,
+    /// When flows are forgotten.
+    #[serde(default)]
+    pub timeouts: Timeouts,
+    /// Which packets have which mark.
+    #[serde(default)]
+    pub rules: Vec<Rule>,
+    /// Sums over all services, those that were removed included.
+    #[serde(default)]
+    pub counters: Counters,
+    /// All services together.
+    #[serde(default)]
+    pub rates: Rates,
     /// The flow tables.
     pub flows: Flows,
     /// Why frames were passed, dropped or answered; only those that occurred.
@@ -39,13 +54,25 @@ pub struct Interface {
 /// A virtual service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Service {
-    /// What it listens to.
+    /// What it is known by: `protocol`, `address` and `port`, or `mark` and `six`.
     #[serde(flatten)]
     pub key: ServiceKey,
     /// How a server is chosen.
     pub scheduler: Scheduler,
-    /// Sums over its servers, those that were removed and still have flows included.
+    /// What is said to the scheduler, by the scheduler's own names.
+    #[serde(default)]
+    pub flags: Vec<String>,
+    /// How long a client keeps its server.
+    #[serde(default)]
+    pub persistence: Option<Persistence>,
+    /// A server is chosen for each packet.
+    #[serde(default)]
+    pub one_packet: bool,
+    /// What its servers did since it is there, those that were removed included.
     pub counters: Counters,
+    /// How fast they grow.
+    #[serde(default)]
+    pub rates: Rates,
     /// Its servers, in the order in which they were added.
     pub servers: Vec<Server>,
 }
@@ -61,14 +88,29 @@ pub struct Server {
     pub weight: u32,
     /// How packets reach it.
     pub method: Method,
+    /// With so many flows it takes no new ones; 0 is no limit.
+    #[serde(default)]
+    pub upper_threshold: u32,
+    /// With fewer it takes new ones again; 0 is three quarters of the upper one.
+    #[serde(default)]
+    pub lower_threshold: u32,
+    /// Takes no new flows, because it has reached the upper threshold.
+    #[serde(default)]
+    pub overloaded: bool,
     /// Removed, but not without flows yet.
     pub removed: bool,
     /// Flows in states that count as active.
     pub active: u32,
     /// The others.
     pub inactive: u32,
+    /// Clients that persistence keeps here.
+    #[serde(default)]
+    pub templates: u32,
     /// What went to it and came back.
     pub counters: Counters,
+    /// How fast they grow.
+    #[serde(default)]
+    pub rates: Rates,
     /// The way to it.
     pub way: Way,
 }
@@ -93,6 +135,8 @@ pub enum Way {
         /// The neighbour's address.
         neighbour: IpAddr,
     },
+    /// The director itself is the server: its own stack gets the packets.
+    Local,
     /// There is none.
     Unreachable {
         /// Why.
@@ -111,12 +155,26 @@ pub struct Counters {
     pub bytes_out: u64,
 }
 
+/// How fast counters grow, per second, by IPVS's estimator.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct Rates {
+    pub flows: u64,
+    pub packets_in: u64,
+    pub bytes_in: u64,
+    pub packets_out: u64,
+    pub bytes_out: u64,
+}
+
 /// The flow tables.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Flows {
     /// Flows now.
     pub live: u64,
-    /// Records in use; a NAT flow has two.
+    /// Clients that persistence keeps at their servers.
+    #[serde(default)]
+    pub templates: u64,
+    /// Records in use at the last pass over the tables; a NAT flow has two.
     pub records: u64,
     /// Records that there are, of both families.
     pub capacity: u64,

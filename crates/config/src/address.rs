@@ -5,9 +5,6 @@ use crate::report::{Fault, quoted};
 use relvs_model::{Protocol, ServiceKey};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Protocols that IPVS balances and this version does not.
-const LATER: [&str; 1] = ["sctp"];
-
 /// What a service listens to: address, port and protocol. Port 0 is any.
 pub(crate) fn listen(text: &str) -> Result<ServiceKey, Fault> {
     let shape = "write ADDRESS:PORT/PROTOCOL, as in `192.0.2.100:80/tcp` or `[2001:db8::100]:443/tcp`";
@@ -26,7 +23,7 @@ pub(crate) fn listen(text: &str) -> Result<ServiceKey, Fault> {
             IpAddr::V6(_) => fault.help("write the address in brackets, then the port: `[2001:db8::100]:443/tcp`"),
         });
     };
-    Ok(ServiceKey { protocol: self::protocol(protocol)?, address, port })
+    Ok(ServiceKey::listen(self::protocol(protocol)?, address, port))
 }
 
 /// `IPv4`, `IPv4:PORT`, `IPv6`, `[IPv6]` or `[IPv6]:PORT`.
@@ -102,7 +99,7 @@ fn port(text: &str) -> Result<u16, Fault> {
 
 fn protocol(text: &str) -> Result<Protocol, Fault> {
     let available = Protocol::ALL.map(Protocol::name);
-    text.parse().map_err(|()| unknown("protocol", text, &available, &LATER))
+    text.parse().map_err(|()| unknown("protocol", text, &available, &[]))
 }
 
 /// A word that is none of the available ones: known for a later version, or unknown with the nearest known.

@@ -2,8 +2,8 @@
 //! could not be read, so that one mistake is not reported twice.
 
 use crate::report::Span;
-use relvs_model::{Director, Method, Scheduler, ServiceKey};
-use std::net::IpAddr;
+use relvs_model::{Director, Method, Rule, Scheduler, SchedulerFlags, ServiceKey, Settings, Timeouts};
+use std::net::{IpAddr, Ipv4Addr};
 
 /// A value of a file.
 #[derive(Clone, Debug)]
@@ -38,15 +38,51 @@ pub(crate) struct DirectorDraft {
 /// A virtual service as it is written.
 #[derive(Debug)]
 pub(crate) struct ServiceDraft {
-    pub(crate) listen: Given<ServiceKey>,
+    /// Where it is written: `listen`, or `mark`.
+    pub(crate) key: Given<ServiceKey>,
     pub(crate) scheduler: Scheduler,
+    /// Flags, each with the scheduler whose name it was written by.
+    pub(crate) flags: Vec<(SchedulerFlags, Option<Scheduler>, Span)>,
     /// For the servers that do not say their own.
     pub(crate) method: Given<Method>,
-    /// Whether persistence is asked for.
-    pub(crate) persistent: bool,
+    pub(crate) persistence: Given<PersistenceDraft>,
+    pub(crate) one_packet: Given<bool>,
     pub(crate) servers: Vec<ServerDraft>,
     /// Something of it was not understood: it is judged by the rules, and not accepted.
     pub(crate) broken: bool,
+}
+
+/// Persistence as it is written.
+#[derive(Clone, Debug)]
+pub(crate) struct PersistenceDraft {
+    pub(crate) timeout_s: u32,
+    pub(crate) netmask: Given<MaskDraft>,
+}
+
+/// A netmask as it is written, which only makes sense with the service's address family.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum MaskDraft {
+    Prefix(u8),
+    Mask(Ipv4Addr),
+}
+
+/// A match rule as it is written.
+#[derive(Debug)]
+pub(crate) struct RuleDraft {
+    pub(crate) rule: Rule,
+    /// Its mark's.
+    pub(crate) place: Span,
+    /// Something of it was not understood, and it is not accepted.
+    pub(crate) broken: bool,
+}
+
+/// What a file says beside its services.
+#[derive(Debug, Default)]
+pub(crate) struct Common {
+    pub(crate) director: DirectorDraft,
+    pub(crate) settings: Settings,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) rules: Vec<Rule>,
 }
 
 /// A real server as it is written.
@@ -55,6 +91,8 @@ pub(crate) struct ServerDraft {
     pub(crate) address: Given<IpAddr>,
     pub(crate) port: Given<u16>,
     pub(crate) weight: Given<u32>,
+    pub(crate) upper_threshold: Given<u32>,
+    pub(crate) lower_threshold: Given<u32>,
     pub(crate) method: Given<Method>,
     /// Something of it was not understood: it is judged by the rules, and not accepted.
     pub(crate) broken: bool,

@@ -10,11 +10,15 @@
 mod address;
 mod diagnostic;
 mod draft;
+mod duration;
 mod lines;
+mod marks;
 mod names;
+mod network;
 mod parsed;
 mod report;
 mod rules;
+mod sysctl;
 mod toml_file;
 
 pub use diagnostic::{Diagnostic, Severity};

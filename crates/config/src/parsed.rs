@@ -1,7 +1,7 @@
 //! What reading a file gives: the state, the diagnostics, and the places for what is only known later.
 
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::draft::DirectorDraft;
+use crate::draft::Common;
 use crate::lines::{Lines, Location};
 use crate::report::{Fault, Report, quoted};
 use crate::rules::Accepted;
@@ -33,24 +33,19 @@ struct ServicePlace {
 
 impl Parsed {
     /// Gives what was read its locations.
-    pub(crate) fn new(
-        file: &str,
-        lines: &Lines<'_>,
-        director: DirectorDraft,
-        services: Vec<Accepted>,
-        report: Report,
-    ) -> Self {
+    pub(crate) fn new(file: &str, lines: &Lines<'_>, common: Common, services: Vec<Accepted>, report: Report) -> Self {
+        let Common { director, settings, timeouts, rules } = common;
         let mut parsed = Parsed {
-            state: State { director: director.settings, services: Vec::with_capacity(services.len()) },
+            state: State { director: director.settings, settings, timeouts, rules, services: Vec::new() },
             diagnostics: Vec::new(),
             file: file.to_owned(),
             interfaces: director.interfaces.iter().map(|span| lines.location(span)).collect(),
             services: Vec::with_capacity(services.len()),
         };
-        for Accepted { service, listen, servers } in services {
+        for Accepted { service, place, servers } in services {
             parsed.state.services.push(service);
             parsed.services.push(ServicePlace {
-                listen: lines.location(&listen),
+                listen: lines.location(&place),
                 servers: servers.iter().map(|span| lines.location(span)).collect(),
             });
         }
@@ -98,7 +93,7 @@ impl Parsed {
         self.interfaces.get(index).copied().unwrap_or(Location::START)
     }
 
-    /// Where `state.services[service]` is written (its `listen`); the file's start if there is no such service.
+    /// Where `state.services[service]` is written (its `listen` or `mark`); the file's start if there is no such service.
     pub fn at_service(&self, service: usize) -> Location {
         self.services.get(service).map_or(Location::START, |place| place.listen)
     }

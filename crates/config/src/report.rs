@@ -46,6 +46,11 @@ impl Report {
         self.problems.push(Problem { severity: Severity::Error, span: span.clone(), fault });
     }
 
+    /// Whether an error is among the problems after the first so many.
+    pub(crate) fn has_error_since(&self, before: usize) -> bool {
+        self.problems.iter().skip(before).any(|problem| problem.severity == Severity::Error)
+    }
+
     pub(crate) fn warning(&mut self, span: &Span, fault: Fault) {
         self.problems.push(Problem { severity: Severity::Warning, span: span.clone(), fault });
     }

@@ -85,7 +85,10 @@ fn a_syntax_error_does_not_hide_the_rest() {
 #[test]
 fn unknown_keys() {
     check("[directer]", &["f:1:2: error: unknown key `directer` in relvs.toml; did you mean `director`?"]);
-    check("vrrp = 1", &["f:1:1: error: unknown key `vrrp` in relvs.toml; known here: director, service"]);
+    check(
+        "vrrp = 1",
+        &["f:1:1: error: unknown key `vrrp` in relvs.toml; known here: director, timeouts, ipvs, rule, service"],
+    );
     check("[director]\nflow = 3", &["f:2:1: error: unknown key `flow` in [director]; did you mean `flows`?"]);
     check_service(
         "listen = \"192.0.2.100:80/tcp\"\nsheduler = \"rr\"",
@@ -97,24 +100,22 @@ fn unknown_keys() {
     );
     check(
         "\"a\\n\u{202e}\" = 1",
-        &["f:1:1: error: unknown key `a\\n\\u{202e}` in relvs.toml; known here: director, service"],
+        &[
+            "f:1:1: error: unknown key `a\\n\\u{202e}` in relvs.toml; known here: director, timeouts, ipvs, rule, service",
+        ],
     );
 }
 
 #[test]
 fn what_a_later_version_knows() {
-    for (line, expected) in [
-        (
-            "persistence = { timeout = \"5m\" }",
-            "f:3:1: error: `persistence` is not available in this version; remove it",
-        ),
-        ("flags = [\"sh-port\"]", "f:3:1: error: `flags` is not available in this version; remove it"),
-        ("mark = 7", "f:3:1: error: `mark` is not available in this version; remove it"),
-        ("[service.check]", "f:3:10: error: `check` is not available in this version; remove it"),
-    ] {
-        check_service(&format!("listen = \"192.0.2.100:80/tcp\"\n{line}"), &[expected]);
-    }
-    check_service("mark = 7", &["f:2:1: error: `mark` is not available in this version; remove it"]);
+    check_service(
+        "listen = \"192.0.2.100:80/tcp\"\n[service.check]",
+        &["f:3:10: error: `check` is not available in this version; remove it"],
+    );
+    check_server(
+        "address = \"10.0.0.11\"\ncheck = 1",
+        &["f:5:1: error: `check` is not available in this version; remove it"],
+    );
 }
 
 #[test]
@@ -164,9 +165,8 @@ fn listen() {
         ("", format!("`` names no protocol; {shape}")),
         ("192.0.2.100/tcp", format!("`192.0.2.100/tcp` names no port; {shape}")),
         ("192.0.2.100:80/tpc", "unknown protocol `tpc`; did you mean `tcp`?".into()),
-        ("192.0.2.100:80/icmp", "unknown protocol `icmp`; available: tcp, udp".into()),
-        ("192.0.2.100:80/", "unknown protocol ``; available: tcp, udp".into()),
-        ("192.0.2.100:80/sctp", "protocol `sctp` is not available in this version; available: tcp, udp".into()),
+        ("192.0.2.100:80/icmp", "unknown protocol `icmp`; available: tcp, udp, sctp".into()),
+        ("192.0.2.100:80/", "unknown protocol ``; available: tcp, udp, sctp".into()),
         ("192.0.2.300:80/tcp", "`192.0.2.300` is not an IP address".into()),
         ("192.0.2.0/24:80/tcp", "`192.0.2.0/24` is not an IP address; write one address, not a network".into()),
         ("web:80/tcp", "`web` is not an IP address; names are not looked up; write the address itself".into()),
@@ -176,7 +176,7 @@ fn listen() {
         ("192.0.2.100:65536/tcp", "port `65536` is not a number from 1 to 65535".into()),
         (
             "192.0.2.100:0/tcp",
-            "port 0 (any port) needs persistence; persistence is not available in this version; write a port from 1 to 65535".into(),
+            "port 0 (any port) needs persistence; add `persistence = true`, or write a port from 1 to 65535".into(),
         ),
         (
             "2001:db8::100:443/tcp",
@@ -217,10 +217,65 @@ fn listen() {
 #[test]
 fn service() {
     for (line, expected) in [
-        ("scheduler = \"wlc\"", "f:3:13: error: scheduler `wlc` is not available in this version; available: rr, wrr"),
-        ("scheduler = \"mh\"", "f:3:13: error: scheduler `mh` is not available in this version; available: rr, wrr"),
         ("scheduler = \"wwr\"", "f:3:13: error: unknown scheduler `wwr`; did you mean `wrr`?"),
-        ("scheduler = \"random\"", "f:3:13: error: unknown scheduler `random`; available: rr, wrr"),
+        (
+            "scheduler = \"random\"",
+            "f:3:13: error: unknown scheduler `random`; available: rr, wrr, lc, wlc, lblc, lblcr, dh, sh, sed, nq, fo, ovf, mh, twos",
+        ),
+        (
+            "family = \"ipv4\"",
+            "f:3:10: error: `family` is for services with a `mark`; leave it out: the address in `listen` says it",
+        ),
+        (
+            "mark = 7",
+            "f:3:8: error: a service has `listen` or `mark`, not both; remove one of them, or write two services",
+        ),
+        ("mark = 0", "f:3:8: error: `mark` must be from 1 to 4294967295, not 0"),
+        (
+            "flags = [\"sh-port\"]",
+            "f:3:10: error: `sh-port` is a flag of sh, not of wlc; write scheduler = \"sh\", or leave the flag out",
+        ),
+        (
+            "scheduler = \"sh\"\nflags = [\"mh-fallback\"]",
+            "f:4:10: error: `mh-fallback` is a flag of mh, not of sh; write scheduler = \"mh\", or leave the flag out",
+        ),
+        ("flags = [\"flag-2\"]", "f:3:10: warning: `flag-2` means nothing to wlc; leave it out"),
+        ("scheduler = \"mh\"\nflags = \"flag-3\"", "f:4:9: warning: `flag-3` means nothing to mh; leave it out"),
+        ("flags = [\"sh-prot\"]", "f:3:10: error: unknown flag `sh-prot`; did you mean `sh-port`?"),
+        ("flags = [1]", "f:3:10: error: `flags` must be a string, or an array of strings, not an integer"),
+        (
+            "one_packet = true",
+            "f:3:14: error: one-packet scheduling is for UDP and for marks, not for tcp; leave it out",
+        ),
+        ("one_packet = 1", "f:3:14: error: `one_packet` must be true or false, not an integer"),
+        ("persistence = 0", "f:3:15: error: `persistence` must be from 1 to 2678400, not 0"),
+        ("persistence = \"0s\"", "f:3:15: error: `persistence` must be from 1 second to 31 days, not `0s`"),
+        (
+            "persistence = \"5\"",
+            "f:3:15: error: `5` is not a duration; write a number and s, m, h or d, as in `90s` or `5m`",
+        ),
+        (
+            "persistence = \"1d\"",
+            "f:3:15: warning: `persistence` is longer than 18 hours, the longest time that flows are told apart by; it acts as 18 hours",
+        ),
+        (
+            "persistence = 1.5",
+            "f:3:15: error: `persistence` must be a duration or a table, not a float; write \"5m\", or { timeout = \"5m\", netmask = 24 }",
+        ),
+        ("persistence = { timeout = -1 }", "f:3:27: error: `timeout` must be from 1 to 2678400, not -1"),
+        (
+            "persistence = { time = 1 }",
+            "f:3:17: error: unknown key `time` in persistence; known here: timeout, netmask",
+        ),
+        (
+            "persistence = { netmask = 33 }",
+            "f:3:27: error: an IPv4 address has 32 bits, so the netmask cannot be 33; write a prefix from 1 to 32",
+        ),
+        ("persistence = { netmask = 0 }", "f:3:27: error: `netmask` must be from 1 to 128, not 0"),
+        (
+            "persistence = { netmask = \"24\" }",
+            "f:3:27: error: `24` is not a netmask; write a prefix, as in 24, or a mask, as in \"255.255.255.0\"",
+        ),
         ("method = \"nta\"", "f:3:10: error: unknown method `nta`; did you mean `nat`?"),
         ("method = \"Masq\"", "f:3:10: error: unknown method `Masq`; available: nat, dr, tun"),
     ] {
@@ -318,6 +373,18 @@ fn server() {
             "address = \"fd00::1\"\nmethod = \"tun\"",
             "f:4:11: error: a tunnel from an IPv4 VIP to an IPv6 server is not available in this version; write the server's IPv4 address",
         ),
+        (
+            "address = \"10.0.0.1\"\nupper_threshold = 7\nlower_threshold = 8",
+            "f:6:19: error: `lower_threshold` is 8, more than `upper_threshold`, which is 7; write at most 7",
+        ),
+        (
+            "address = \"10.0.0.1\"\nlower_threshold = 8",
+            "f:5:19: error: `lower_threshold` needs an `upper_threshold`; add it, or leave this out",
+        ),
+        (
+            "address = \"10.0.0.1\"\nupper_threshold = -1",
+            "f:5:19: error: `upper_threshold` must be from 0 to 2147483647, not -1",
+        ),
         ("address = \"10.0.0.1\"\nmethod = \"ipip\"", "f:5:10: error: unknown method `ipip`; available: nat, dr, tun"),
     ] {
         check_server(lines, &[expected]);
@@ -349,20 +416,20 @@ fn the_same_server_twice() {
 #[test]
 fn all_problems_in_one_run_in_order() {
     check(
-        "[director]\nflows = 0\ninterfaces = [\"\"]\n[[service]]\nscheduler = \"lc\"\nlisten = \"1.2.3:80/tcp\"\n\
+        "[director]\nflows = 0\ninterfaces = [\"\"]\n[[service]]\nscheduler = \"cl\"\nlisten = \"1.2.3:80/tcp\"\n\
          [[service.server]]\nport = 0\nweight = -1\naddress = \"x\"\nmethod = 3\n[[service]]\nlisten = \"192.0.2.1:80/tcp\"\n\
          [[service.server]]\naddress = \"10.0.0.1:81\"\n[extra]\n",
         &[
             "f:2:9: error: `flows` must be from 1 to 268435456, not 0",
             "f:3:15: error: an interface's name is empty",
-            "f:5:13: error: scheduler `lc` is not available in this version; available: rr, wrr",
+            "f:5:13: error: unknown scheduler `cl`; did you mean `lc`?",
             "f:6:10: error: `1.2.3` is not an IP address",
             "f:8:8: error: `port` must be from 1 to 65535, not 0",
             "f:9:10: error: `weight` must be from 0 to 2147483647, not -1",
             "f:10:11: error: `x` is not an IP address; names are not looked up; write the address itself",
             "f:11:10: error: `method` must be a string, not an integer",
             "f:15:11: error: a dr server gets packets on the service's port 80, not 81; leave the port out, or write method = \"nat\"",
-            "f:16:2: error: unknown key `extra` in relvs.toml; known here: director, service",
+            "f:16:2: error: unknown key `extra` in relvs.toml; known here: director, timeouts, ipvs, rule, service",
         ],
     );
 }

@@ -55,9 +55,44 @@ fn every_example_is_read_as_the_document_says() {
 
 #[test]
 fn every_key_is_documented() {
-    for key in
-        ["interfaces", "flows", "xdp_mode", "on_exit", "listen", "scheduler", "method", "address", "port", "weight"]
-    {
+    let director = ["interfaces", "flows", "xdp_mode", "on_exit", "tcp", "tcp_fin", "udp"];
+    let service = ["listen", "mark", "family", "scheduler", "flags", "method", "persistence", "one_packet"];
+    let server = ["address", "port", "weight", "upper_threshold", "lower_threshold"];
+    let rule = ["source", "destination", "protocol", "ports"];
+    for key in director.iter().chain(&service).chain(&server).chain(&rule) {
         assert!(DOCUMENT.contains(&format!("| `{key}` |")), "{key} has no row");
     }
+}
+
+#[test]
+fn every_setting_and_scheduler_is_documented() {
+    for name in relvs_model::Settings::NAMES {
+        let does_nothing = parse_toml("f", &format!("[ipvs]\n{name} = {}\n", other(name)));
+        assert!(!does_nothing.has_errors(), "{name}: {:?}", does_nothing.diagnostics);
+        // Those that act have a row of their own, with their default.
+        let acts = does_nothing.diagnostics.is_empty();
+        assert_eq!(DOCUMENT.contains(&format!("\n| `{name}` | ")) && row_has_default(name), acts, "{name}");
+        assert!(DOCUMENT.contains(&format!("`{name}`")), "{name}");
+    }
+    for scheduler in relvs_model::Scheduler::ALL {
+        assert!(DOCUMENT.contains(&format!("\n| `\"{scheduler}\"` | ")), "{scheduler}");
+    }
+}
+
+/// Another value than the default.
+fn other(name: &str) -> &'static str {
+    match name {
+        "est_cpulist" => "\"1\"",
+        "sync_threshold" => "[1, 2]",
+        "conn_reuse_mode" | "run_estimation" | "pmtu_disc" | "snat_reroute" | "sync_version" => "0",
+        "sync_ports" => "2",
+        _ => "1",
+    }
+}
+
+fn row_has_default(name: &str) -> bool {
+    let row = DOCUMENT.lines().find(|line| line.starts_with(&format!("| `{name}` | ")));
+    let default = relvs_model::Settings::default().entries().into_iter().find(|(other, _)| *other == name);
+    let (row, (_, default)) = (row.expect("a row"), default.expect("a default"));
+    row.ends_with(&format!("| {default} |"))
 }

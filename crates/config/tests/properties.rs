@@ -3,8 +3,11 @@
 
 use proptest::prelude::*;
 use relvs_config::{Parsed, parse_toml, parse_toml_bytes};
-use relvs_model::{Method, State};
-use std::collections::BTreeSet;
+use relvs_model::{
+    Mark, Method, Netmask, Network, Persistence, PortRange, Protocol, Rule, Scheduler, SchedulerFlags, Server, Service,
+    ServiceKey, State, Timeouts,
+};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 #[track_caller]
@@ -41,16 +44,36 @@ fn keeps_the_rules(state: &State) {
     assert_eq!(interfaces.len(), state.director.interfaces.len());
     let keys: BTreeSet<_> = state.services.iter().map(|service| service.key).collect();
     assert_eq!(keys.len(), state.services.len());
+    rules_hold(state);
     for service in &state.services {
-        assert_ne!(service.key.port, 0);
+        assert!(service.key.port() != 0 || service.key.address().is_none() || service.persistence.is_some());
+        assert!(!service.one_packet || !matches!(service.key.protocol(), Some(Protocol::Tcp | Protocol::Sctp)));
+        if let Some(persistence) = service.persistence {
+            assert!((1..=Persistence::MAX_TIMEOUT_S).contains(&persistence.timeout_s));
+            assert_eq!(persistence.netmask.is_ipv4(), service.key.is_ipv4());
+        }
         let servers: BTreeSet<_> = service.servers.iter().map(|server| (server.address, server.port)).collect();
         assert_eq!(servers.len(), service.servers.len());
         for server in &service.servers {
-            assert_eq!(server.address.is_ipv4(), service.key.address.is_ipv4());
-            assert_ne!(server.address, service.key.address);
-            assert_ne!(server.port, 0);
+            assert_eq!(server.address.is_ipv4(), service.key.is_ipv4());
+            assert_ne!(Some(server.address), service.key.address());
+            assert!(server.port != 0 || service.key.port() == 0);
+            assert!(server.lower_threshold <= server.upper_threshold);
             assert!(server.weight <= i32::MAX as u32);
-            assert!(server.method == Method::Nat || server.port == service.key.port);
+            assert!(server.method == Method::Nat || server.port == service.key.port());
+        }
+    }
+}
+
+#[track_caller]
+fn rules_hold(state: &State) {
+    let Timeouts { tcp_s, tcp_fin_s, udp_s } = state.timeouts;
+    assert!([tcp_s, tcp_fin_s, udp_s].iter().all(|seconds| (1..=Persistence::MAX_TIMEOUT_S).contains(seconds)));
+    for rule in &state.rules {
+        assert!(rule.mark != 0 && (rule.is_of(true) || rule.is_of(false)));
+        assert!(rule.ports.iter().all(|range| 0 < range.first && range.first <= range.last));
+        for network in rule.sources.iter().chain(&rule.destinations) {
+            assert_eq!(*network, Network::of(network.address, network.prefix));
         }
     }
 }
@@ -86,6 +109,24 @@ fn piece() -> impl Strategy<Value = String> {
         "interfaces = [\"a\",\n",
         "service = [{listen = \"192.0.2.7:7/tcp\", server = [{address = \"10.0.0.7\"}]}]\n",
         "persistence = { timeout = 5 }\n",
+        "persistence = { netmask = 64 }\n",
+        "persistence = \"5m\"\n",
+        "persistence = true\n",
+        "mark = 7\n",
+        "family = \"ipv6\"\n",
+        "flags = [\"sh-port\", \"flag-1\"]\n",
+        "one_packet = true\n",
+        "upper_threshold = 7\n",
+        "lower_threshold = 6\n",
+        "[[rule]]\n",
+        "source = [\"10.0.0.0/8\", \"fd00::/8\"]\n",
+        "destination = \"192.0.2.0/24\"\n",
+        "ports = [80, \"1-2\"]\n",
+        "[timeouts]\n",
+        "tcp = \"5m\"\n",
+        "[ipvs]\n",
+        "sloppy_tcp = 1\n",
+        "sync_threshold = [3, 50]\n",
         "key",
         "=",
         "\"",
@@ -149,7 +190,7 @@ proptest! {
     #[test]
     fn written_and_read(state in state()) {
         let parsed = parse_toml("f", &written(&state));
-        let errors: Vec<_> = parsed.diagnostics.iter().map(ToString::to_string).filter(|d| d.contains("error")).collect();
+        let errors: Vec<_> = parsed.diagnostics.iter().map(ToString::to_string).filter(|d| d.contains(": error: ")).collect();
         prop_assert_eq!(errors, Vec::<String>::new());
         prop_assert_eq!(parsed.state, state);
     }
@@ -165,44 +206,145 @@ prop_compose! {
         flows in 1..=1u32 << 28,
         names in prop::collection::btree_set("[a-z]{1,12}[0-9]{1,3}", 0..4),
         services in prop::collection::btree_map((any::<bool>(), any::<bool>(), 1u16.., 1..200u8), service(), 0..5),
+        marks in prop::collection::btree_map((1u32.., any::<bool>()), service(), 0..3),
+        timeouts in (seconds(), seconds(), seconds()),
+        sloppy in 0..2u32,
+        rules in prop::collection::vec(rule(), 0..3),
     ) -> State {
         let mut state = State::default();
         state.director.flows = flows;
         state.director.interfaces = names.into_iter().collect();
-        for ((v4, tcp, port, host), (scheduler, servers)) in services {
-            let address = |net: &str, host: u8| if v4 { format!("10.{net}.0.{host}") } else { format!("fd00:{net}::{host}") };
-            let key = relvs_model::ServiceKey {
-                protocol: if tcp { relvs_model::Protocol::Tcp } else { relvs_model::Protocol::Udp },
-                address: address("1", host).parse().expect("an address"),
-                port,
-            };
-            let servers = servers.into_iter().map(|(host, (method, own_port, weight))| relvs_model::Server {
-                address: address("2", host).parse().expect("an address"),
-                port: if method == Method::Nat { own_port } else { port },
-                weight,
-                method,
-            });
-            state.services.push(relvs_model::Service { key, scheduler, servers: servers.collect() });
+        (state.timeouts.tcp_s, state.timeouts.tcp_fin_s, state.timeouts.udp_s) = timeouts;
+        (state.settings.sloppy_tcp, state.settings.sync_threshold) = (sloppy, [sloppy, 60]);
+        state.rules = rules;
+        for ((v4, tcp, port, host), draft) in services {
+            let protocol = if tcp { Protocol::Tcp } else { Protocol::Udp };
+            let vip = address(v4, "1", host).parse().expect("an address");
+            state.services.push(draft.of(ServiceKey::listen(protocol, vip, port)));
+        }
+        for ((mark, six), draft) in marks {
+            state.services.push(draft.of(ServiceKey::mark(mark, six)));
         }
         state
     }
 }
 
-type Servers = std::collections::BTreeMap<u8, (Method, u16, u32)>;
+fn address(v4: bool, net: &str, host: u8) -> String {
+    if v4 { format!("10.{net}.0.{host}") } else { format!("fd00:{net}::{host}") }
+}
 
-fn service() -> impl Strategy<Value = (relvs_model::Scheduler, Servers)> {
-    let server = (prop::sample::select(&Method::ALL[..]), 1u16.., 0..=i32::MAX as u32);
-    (prop::sample::select(&relvs_model::Scheduler::ALL[..]), prop::collection::btree_map(1..200u8, server, 0..5))
+fn seconds() -> impl Strategy<Value = u32> {
+    1..=Persistence::MAX_TIMEOUT_S
+}
+
+#[derive(Clone, Debug)]
+struct Draft {
+    scheduler: Scheduler,
+    flags: u8,
+    /// Timeout and netmask.
+    persistence: Option<(u32, u32)>,
+    one_packet: bool,
+    /// Method, port, weight and thresholds.
+    servers: BTreeMap<u8, (Method, u16, u32, (u32, u32))>,
+}
+
+impl Draft {
+    fn of(self, key: ServiceKey) -> Service {
+        let servers = self.servers.into_iter().map(|(host, (method, own_port, weight, (a, b)))| {
+            let port = if method == Method::Nat { own_port } else { key.port() };
+            let address = address(key.is_ipv4(), "2", host).parse().expect("an address");
+            Server {
+                upper_threshold: a.max(b),
+                lower_threshold: a.min(b),
+                ..Server::new(address, port, weight, method)
+            }
+        });
+        let all = [SchedulerFlags::FALLBACK, SchedulerFlags::PORT, SchedulerFlags::THIRD];
+        let flags = all.into_iter().enumerate().filter(|(bit, _)| self.flags >> bit & 1 == 1);
+        Service {
+            flags: flags.fold(SchedulerFlags::NONE, |flags, (_, flag)| flags.with(flag)),
+            persistence: self.persistence.map(|(timeout_s, mask)| Persistence {
+                timeout_s,
+                netmask: if key.is_ipv4() { Netmask::V4(mask.into()) } else { Netmask::V6((mask % 128) as u8 + 1) },
+            }),
+            one_packet: self.one_packet && matches!(key.protocol(), Some(Protocol::Udp) | None),
+            ..Service::new(key, self.scheduler, servers.collect())
+        }
+    }
+}
+
+prop_compose! {
+    fn service()(
+        scheduler in prop::sample::select(&Scheduler::ALL[..]),
+        flags in 0..8u8,
+        persistence in prop::option::of((seconds(), any::<u32>())),
+        one_packet in any::<bool>(),
+        servers in prop::collection::btree_map(1..200u8, (
+            prop::sample::select(&Method::ALL[..]), 1u16.., 0..=i32::MAX as u32, (0..9u32, 0..=i32::MAX as u32),
+        ), 0..5),
+    ) -> Draft {
+        Draft { scheduler, flags, persistence, one_packet, servers }
+    }
+}
+
+fn rule() -> impl Strategy<Value = Rule> {
+    let networks = |v4: bool| {
+        let network = (1..200u8, 0..=if v4 { 32u8 } else { 128 })
+            .prop_map(move |(host, prefix)| Network::of(address(v4, "3", host).parse().expect("an address"), prefix));
+        prop::collection::vec(network, 0..3)
+    };
+    let ports = prop::collection::vec((1u16.., 1u16..), 0..3)
+        .prop_map(|ports| ports.into_iter().map(|(a, b)| PortRange { first: a.min(b), last: a.max(b) }).collect());
+    any::<bool>().prop_flat_map(move |v4| {
+        let protocol = prop::option::of(prop::sample::select(&Protocol::ALL[..]));
+        (1u32.., networks(v4), networks(v4), protocol, ports.clone()).prop_map(
+            |(mark, sources, destinations, protocol, ports)| Rule { mark, sources, destinations, protocol, ports },
+        )
+    })
 }
 
 fn written(state: &State) -> String {
     let director = &state.director;
     let mut text = format!("[director]\nflows = {}\ninterfaces = {:?}\n", director.flows, director.interfaces);
+    let Timeouts { tcp_s, tcp_fin_s, udp_s } = state.timeouts;
+    let _ = writeln!(text, "[timeouts]\ntcp = {tcp_s}\ntcp_fin = \"{tcp_fin_s}s\"\nudp = {udp_s}\n[ipvs]");
+    for (name, value) in state.settings.entries() {
+        if name != "sync_qlen_max" {
+            let _ = writeln!(text, "{name} = {value:?}");
+        }
+    }
+    let strings = |items: Vec<String>| format!("{items:?}");
+    for rule in &state.rules {
+        let _ = writeln!(text, "[[rule]]\nmark = {}", rule.mark);
+        let _ = writeln!(text, "source = {}", strings(rule.sources.iter().map(ToString::to_string).collect()));
+        let _ =
+            writeln!(text, "destination = {}", strings(rule.destinations.iter().map(ToString::to_string).collect()));
+        let _ = writeln!(text, "ports = {}", strings(rule.ports.iter().map(ToString::to_string).collect()));
+        if let Some(protocol) = rule.protocol {
+            let _ = writeln!(text, "protocol = \"{protocol}\"");
+        }
+    }
     for service in &state.services {
-        let _ = writeln!(text, "[[service]]\nlisten = \"{}\"\nscheduler = \"{}\"", service.key, service.scheduler);
+        let _ = match service.key {
+            ServiceKey::Listen(_) => writeln!(text, "[[service]]\nlisten = \"{}\"", service.key),
+            ServiceKey::Mark(Mark { mark, six }) => {
+                writeln!(text, "[[service]]\nmark = {mark}\nfamily = \"{}\"", if six { "ipv6" } else { "ipv4" })
+            }
+        };
+        let _ = writeln!(text, "scheduler = \"{}\"\none_packet = {}", service.scheduler, service.one_packet);
+        let _ = writeln!(text, "flags = {:?}", service.flags.names(service.scheduler));
+        if let Some(Persistence { timeout_s, netmask }) = service.persistence {
+            let netmask = if netmask.is_ipv4() { format!("\"{netmask}\"") } else { netmask.to_string() };
+            let _ = writeln!(text, "persistence = {{ timeout = {timeout_s}, netmask = {netmask} }}");
+        }
         for server in &service.servers {
-            let _ = writeln!(text, "[[service.server]]\naddress = \"{}\"\nport = {}", server.address, server.port);
+            let _ = writeln!(text, "[[service.server]]\naddress = \"{}\"", server.address);
+            if server.port != 0 {
+                let _ = writeln!(text, "port = {}", server.port);
+            }
             let _ = writeln!(text, "weight = {}\nmethod = \"{}\"", server.weight, server.method);
+            let _ = writeln!(text, "upper_threshold = {}", server.upper_threshold);
+            let _ = writeln!(text, "lower_threshold = {}", server.lower_threshold);
         }
     }
     text

@@ -1,7 +1,10 @@
 //! What is understood: of a good file everything, of a bad one what is good in it.
 
 use relvs_config::{Location, Parsed, Severity, parse_toml};
-use relvs_model::{Director, Method, OnExit, Protocol, Scheduler, Server, Service, ServiceKey, State, XdpMode};
+use relvs_model::{
+    Director, Method, Netmask, Network, OnExit, Persistence, PortRange, Protocol, Rule, Scheduler, SchedulerFlags,
+    Server, Service, ServiceKey, Settings, State, Timeouts, XdpMode,
+};
 
 const GOOD: &str = r#"
 [director]
@@ -38,11 +41,11 @@ server = [
 "#;
 
 fn server(address: &str, port: u16, weight: u32, method: Method) -> Server {
-    Server { address: address.parse().expect("an address"), port, weight, method }
+    Server::new(address.parse().expect("an address"), port, weight, method)
 }
 
 fn key(protocol: Protocol, address: &str, port: u16) -> ServiceKey {
-    ServiceKey { protocol, address: address.parse().expect("an address"), port }
+    ServiceKey::listen(protocol, address.parse().expect("an address"), port)
 }
 
 fn good() -> State {
@@ -54,25 +57,26 @@ fn good() -> State {
             on_exit: OnExit::Stop,
         },
         services: vec![
-            Service {
-                key: key(Protocol::Tcp, "192.0.2.100", 80),
-                scheduler: Scheduler::Rr,
-                servers: vec![
+            Service::new(
+                key(Protocol::Tcp, "192.0.2.100", 80),
+                Scheduler::Rr,
+                vec![
                     server("10.0.0.11", 80, 1, Method::Dr),
                     server("10.0.0.12", 80, 0, Method::Tun),
                     server("10.0.0.13", 8080, 3, Method::Nat),
                 ],
-            },
-            Service {
-                key: key(Protocol::Udp, "2001:db8::100", 53),
-                scheduler: Scheduler::Wrr,
-                servers: vec![
+            ),
+            Service::new(
+                key(Protocol::Udp, "2001:db8::100", 53),
+                Scheduler::Wlc,
+                vec![
                     server("fd00::1", 53, 1, Method::Nat),
                     server("fd00::2", 5353, 1, Method::Nat),
                     server("fd00::2", 5354, 1, Method::Nat),
                 ],
-            },
+            ),
         ],
+        ..State::default()
     }
 }
 
@@ -93,6 +97,133 @@ fn nothing_said_is_the_default() {
         assert_eq!(parsed.diagnostics, [], "{text:?}");
         assert_eq!(parsed.state, State::default(), "{text:?}");
     }
+}
+
+#[test]
+fn every_attribute() {
+    let text = r#"
+[timeouts]
+tcp = "15m"
+tcp_fin = 30
+udp = "1h"
+
+[ipvs]
+conn_reuse_mode = 0
+expire_nodest_conn = true
+
+[[rule]]
+mark = 7
+source = ["10.0.0.0/8", "fd00::/8"]
+destination = "192.0.2.100"
+protocol = "tcp"
+ports = [80, "8000-8100"]
+
+[[rule]]
+mark = 0x8
+destination = "2001:db8::/32"
+ports = "443"
+
+[[service]]
+mark = 7
+scheduler = "sh"
+flags = ["sh-port", "sh-fallback"]
+persistence = { timeout = "5m", netmask = 24 }
+[[service.server]]
+address = "10.0.0.11:8080"
+method = "nat"
+upper_threshold = 100
+lower_threshold = 80
+
+[[service]]
+mark = 8
+family = "ipv6"
+one_packet = true
+server = [{ address = "fd00::1" }]
+
+[[service]]
+listen = "192.0.2.1:0/sctp"
+persistence = true
+server = [{ address = "10.0.0.11" }]
+
+[[service]]
+listen = "[2001:db8::1]:53/udp"
+one_packet = true
+persistence = { netmask = 64 }
+server = [{ address = "fd00::1" }]
+
+[[service]]
+listen = "192.0.2.1:80/tcp"
+persistence = 60
+flags = []
+server = [{ address = "10.0.0.11" }]
+
+[[service]]
+listen = "192.0.2.1:81/tcp"
+persistence = { netmask = "255.0.255.0" }
+server = [{ address = "10.0.0.11" }]
+
+[[service]]
+listen = "192.0.2.1:82/tcp"
+persistence = false
+server = [{ address = "10.0.0.11" }]
+"#;
+    let parsed = parse_toml("f", text);
+    let warning = "f:29:11: warning: persistent clients reach this server on the port they chose, not on 8080; leave the port out";
+    assert_eq!(said(&parsed), [warning]);
+    let network = |address: &str, prefix| Network { address: address.parse().expect("an address"), prefix };
+    let range = |first, last| PortRange { first, last };
+    let mask = |timeout_s, mask: [u8; 4]| Some(Persistence { timeout_s, netmask: Netmask::V4(mask.into()) });
+    let wlc = |key, server| Service::new(key, Scheduler::Wlc, vec![server]);
+    let dr = |address, port| server(address, port, 1, Method::Dr);
+    let limited = Server { upper_threshold: 100, lower_threshold: 80, ..server("10.0.0.11", 8080, 1, Method::Nat) };
+    let expected = State {
+        director: Director::default(),
+        settings: Settings { conn_reuse_mode: 0, expire_nodest_conn: 1, ..Settings::default() },
+        timeouts: Timeouts { tcp_s: 900, tcp_fin_s: 30, udp_s: 3600 },
+        rules: vec![
+            Rule {
+                mark: 7,
+                sources: vec![network("10.0.0.0", 8), network("fd00::", 8)],
+                destinations: vec![network("192.0.2.100", 32)],
+                protocol: Some(Protocol::Tcp),
+                ports: vec![range(80, 80), range(8000, 8100)],
+            },
+            Rule {
+                mark: 8,
+                sources: vec![],
+                destinations: vec![network("2001:db8::", 32)],
+                protocol: None,
+                ports: vec![range(443, 443)],
+            },
+        ],
+        services: vec![
+            Service {
+                flags: SchedulerFlags::PORT.with(SchedulerFlags::FALLBACK),
+                persistence: mask(300, [255, 255, 255, 0]),
+                ..Service::new(ServiceKey::mark(7, false), Scheduler::Sh, vec![limited])
+            },
+            Service { one_packet: true, ..wlc(ServiceKey::mark(8, true), dr("fd00::1", 0)) },
+            Service {
+                persistence: mask(360, [255; 4]),
+                ..wlc(key(Protocol::Sctp, "192.0.2.1", 0), dr("10.0.0.11", 0))
+            },
+            Service {
+                one_packet: true,
+                persistence: Some(Persistence { timeout_s: 360, netmask: Netmask::V6(64) }),
+                ..wlc(key(Protocol::Udp, "2001:db8::1", 53), dr("fd00::1", 53))
+            },
+            Service {
+                persistence: mask(60, [255; 4]),
+                ..wlc(key(Protocol::Tcp, "192.0.2.1", 80), dr("10.0.0.11", 80))
+            },
+            Service {
+                persistence: mask(360, [255, 0, 255, 0]),
+                ..wlc(key(Protocol::Tcp, "192.0.2.1", 81), dr("10.0.0.11", 81))
+            },
+            wlc(key(Protocol::Tcp, "192.0.2.1", 82), dr("10.0.0.11", 82)),
+        ],
+    };
+    assert_eq!(parsed.state, expected);
 }
 
 #[test]
@@ -126,9 +257,9 @@ fn an_error_leaves_out_what_it_is_in() {
     let mut expected = good();
     expected.services.remove(0);
     assert_eq!(with("192.0.2.100:80/tcp", "192.0.2.100/tcp"), expected);
-    assert_eq!(with("scheduler = \"rr\"", "scheduler = \"wlc\""), expected);
+    assert_eq!(with("scheduler = \"rr\"", "scheduler = \"wcl2\""), expected);
     assert_eq!(with("scheduler = \"rr\"", "scheduler = rr"), expected);
-    assert_eq!(with("scheduler = \"rr\"", "persistence = { timeout = \"5m\" }"), expected);
+    assert_eq!(with("scheduler = \"rr\"", "persistence = { timeout = \"5\" }"), expected);
 
     let mut expected = good();
     expected.director.flows = Director::DEFAULT_FLOWS;

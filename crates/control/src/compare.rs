@@ -1,11 +1,54 @@
-//! Two states compared. The order of services means nothing, that of a service's servers does.
+//! Two states compared. The order of services means nothing, that of a service's servers and of rules does.
 
-use crate::{Change, Plan, ServerChange};
-use relvs_model::{Server, Service, ServiceKey};
+use crate::{
+    Alteration, Change, Desired, Plan, ServerChange,
+    plan::{of_server, of_service},
+};
+use relvs_model::{Rule, Server, Service, ServiceKey, Timeouts};
 use std::{collections::BTreeMap, net::IpAddr};
 
 /// What changes from `old` to `new`. Of services that have the same key the last counts.
-pub(crate) fn compare(old: &[Service], new: &[Service]) -> Plan {
+pub(crate) fn compare(old: &Desired, new: &Desired) -> Plan {
+    let timeouts = altered(timeouts(&old.timeouts), timeouts(&new.timeouts)).map(Change::Timeout);
+    let settings = altered(old.settings.entries(), new.settings.entries()).map(Change::Setting);
+    let mut changes: Vec<Change> = timeouts.chain(settings).collect();
+    changes.extend(rules(&old.rules, &new.rules));
+    changes.extend(services(&old.services, &new.services));
+    Plan { changes }
+}
+
+fn timeouts(timeouts: &Timeouts) -> [(&'static str, String); 3] {
+    [("tcp", timeouts.tcp_s), ("tcp_fin", timeouts.tcp_fin_s), ("udp", timeouts.udp_s)]
+        .map(|(name, seconds)| (name, seconds.to_string()))
+}
+
+/// The values that differ, of lists that have the same names.
+fn altered(
+    old: impl IntoIterator<Item = (&'static str, String)>,
+    new: impl IntoIterator<Item = (&'static str, String)>,
+) -> impl Iterator<Item = Alteration> {
+    let pairs = old.into_iter().zip(new).filter(|((_, old), (_, new))| old != new);
+    pairs.map(|((name, old), (_, new))| Alteration { name: name.to_owned(), old, new })
+}
+
+fn rules(old: &[Rule], new: &[Rule]) -> Vec<Change> {
+    // The same rule may be there more than once.
+    let mut rest: Vec<&Rule> = new.iter().collect();
+    let (mut stay, mut go) = (Vec::new(), Vec::new());
+    for rule in old {
+        match rest.iter().position(|other| *other == rule) {
+            Some(at) => stay.push(rest.remove(at)),
+            None => go.push(rule),
+        }
+    }
+    let order = !stay.iter().chain(&rest).copied().eq(new);
+    let mut changes: Vec<Change> = go.into_iter().cloned().map(Change::RemoveRule).collect();
+    changes.extend(rest.into_iter().cloned().map(Change::AddRule));
+    changes.extend(order.then_some(Change::OrderOfRules));
+    changes
+}
+
+fn services(old: &[Service], new: &[Service]) -> Vec<Change> {
     let mut pairs: BTreeMap<ServiceKey, (Option<&Service>, Option<&Service>)> = BTreeMap::new();
     for service in old {
         pairs.entry(service.key).or_default().0 = Some(service);
@@ -19,7 +62,7 @@ pub(crate) fn compare(old: &[Service], new: &[Service]) -> Plan {
         (Some(old), None) => Some(Change::Remove(old.clone())),
         (Some(old), Some(new)) => (old != new).then(|| modified(old, new)),
     };
-    Plan { changes: pairs.into_values().filter_map(change).collect() }
+    pairs.into_values().filter_map(change).collect()
 }
 
 fn modified(old: &Service, new: &Service) -> Change {
@@ -35,12 +78,10 @@ fn modified(old: &Service, new: &Service) -> Change {
         Some(old) => (*old != server).then(|| ServerChange::Modify {
             address: server.address,
             port: server.port,
-            weight: (old.weight != server.weight).then_some((old.weight, server.weight)),
-            method: (old.method != server.method).then_some((old.method, server.method)),
+            attributes: altered(of_server(old), of_server(server)).collect(),
         }),
     }));
-    let scheduler = (old.scheduler != new.scheduler).then_some((old.scheduler, new.scheduler));
-    Change::Modify { service: new.key, scheduler, servers, order }
+    Change::Modify { service: new.key, attributes: altered(of_service(old), of_service(new)).collect(), servers, order }
 }
 
 fn by_endpoint(service: &Service) -> BTreeMap<(IpAddr, u16), &Server> {

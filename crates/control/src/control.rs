@@ -1,20 +1,20 @@
 //! What is applied, and how it becomes what is desired.
 
 use crate::{
-    Image, Limits, Plan, Refusal,
+    Desired, Image, Limits, Plan, Refusal,
     check::check,
     compare::compare,
     destinations::Destinations,
-    image,
+    image::{self, Known},
     schedule::{Before, Start, preparation},
     stored::Stored,
 };
 use relvs_core::table::destination::Destination;
-use relvs_model::{Server, Service, ServiceKey};
+use relvs_model::{Server, Service, ServiceKey, Timeouts};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// What is applied: services, where their sequences began, and the numbers of destinations.
+/// What is applied: what was desired, where the services' sequences began, and the numbers of destinations.
 ///
 /// It goes to disk and comes back by serde; without limits, see [`Control::with_limits`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,9 +22,13 @@ use std::collections::BTreeMap;
 pub struct Control {
     pub(crate) limits: Limits,
     pub(crate) revision: u64,
-    pub(crate) services: Vec<Service>,
+    pub(crate) desired: Desired,
     /// Of each service.
     pub(crate) starts: Vec<Start>,
+    /// Of each service: its number in all halves, not 0.
+    pub(crate) identities: Vec<u32>,
+    /// The identity that was given last.
+    pub(crate) last_identity: u32,
     /// Where in `services` each is.
     index: BTreeMap<ServiceKey, usize>,
     pub(crate) destinations: Destinations,
@@ -38,8 +42,8 @@ pub struct Control {
 pub struct Prepared {
     /// The half, to be written whole.
     pub image: Image,
-    /// The destinations that are new, revived or retired ([`relvs_core::table::destination::AVAILABLE`] is cleared),
-    /// by number. Next hop, MTU and DIP are 0: the caller knows them.
+    /// The destinations that are new, revived, retired ([`relvs_core::table::destination::AVAILABLE`] is cleared), or
+    /// otherwise not what they were, by number. Next hop, MTU and DIP are 0: the caller knows them.
     pub destinations: Vec<(u32, Destination)>,
     /// What changes.
     pub plan: Plan,
@@ -49,18 +53,23 @@ pub struct Prepared {
 impl Control {
     /// Nothing is applied, to tables of this size.
     pub fn new(limits: Limits) -> Self {
-        Self::of(limits, 0, Vec::new(), Vec::new(), Destinations::default())
+        Control {
+            limits,
+            revision: 0,
+            desired: Desired::default(),
+            starts: Vec::new(),
+            identities: Vec::new(),
+            last_identity: 0,
+            index: BTreeMap::new(),
+            destinations: Destinations::default(),
+        }
     }
 
-    pub(crate) fn of(
-        limits: Limits,
-        revision: u64,
-        services: Vec<Service>,
-        starts: Vec<Start>,
-        destinations: Destinations,
-    ) -> Self {
-        let index = services.iter().enumerate().map(|(at, service)| (service.key, at)).collect();
-        Control { limits, revision, services, starts, index, destinations }
+    /// The same with its index of the services made anew.
+    #[must_use]
+    pub(crate) fn indexed(mut self) -> Self {
+        self.index = self.desired.services.iter().enumerate().map(|(at, service)| (service.key, at)).collect();
+        self
     }
 
     /// The same with tables of this size. One that comes from disk refuses everything before.
@@ -77,12 +86,17 @@ impl Control {
 
     /// The services, in the order of the state that was applied last.
     pub fn services(&self) -> &[Service] {
-        &self.services
+        &self.desired.services
+    }
+
+    /// All that is applied.
+    pub fn desired(&self) -> &Desired {
+        &self.desired
     }
 
     /// What would change. It does not say whether that is possible.
-    pub fn plan(&self, desired: &[Service]) -> Plan {
-        compare(&self.services, desired)
+    pub fn plan(&self, desired: &Desired) -> Plan {
+        compare(&self.desired, desired)
     }
 
     /// Lays out what is desired for `half` (0 or 1), the one that is not in use.
@@ -96,7 +110,7 @@ impl Control {
     /// The desired state contradicts itself or does not fit into the tables.
     pub fn prepare(
         &self,
-        desired: &[Service],
+        desired: &Desired,
         half: u32,
         multiplier_seed: u64,
         cursor: &dyn Fn(ServiceKey) -> u64,
@@ -104,12 +118,26 @@ impl Control {
         check(desired)?;
         let plan = self.plan(desired);
         let mut destinations = self.destinations.clone();
-        let changed = destinations.assign(desired, &self.limits)?;
-        let (starts, cursors): (Vec<_>, Vec<_>) = desired.iter().map(|service| self.sequence(service, cursor)).unzip();
-        let image = image::lay_out(desired, &cursors, &destinations, &self.limits, half, multiplier_seed)?;
-        let revision = self.revision + u64::from(!plan.is_empty());
-        let next = Box::new(Self::of(self.limits, revision, desired.to_vec(), starts, destinations));
-        Ok(Prepared { image, destinations: changed, plan, next })
+        let records = destinations.assign(&desired.services, &self.limits)?;
+        let (identities, last_identity) = self.identify(&desired.services);
+        let known: Vec<Known> = (desired.services.iter().zip(&identities))
+            .map(|(service, &identity)| {
+                let (start, cursor) = self.sequence(service, cursor);
+                Known { start, cursor, identity }
+            })
+            .collect();
+        let image = image::lay_out(desired, &known, &destinations, &self.limits, half, multiplier_seed)?;
+        let next = Control {
+            limits: self.limits,
+            revision: self.revision + u64::from(!plan.is_empty()),
+            desired: desired.clone(),
+            starts: known.into_iter().map(|known| known.start).collect(),
+            identities,
+            last_identity,
+            index: BTreeMap::new(),
+            destinations,
+        };
+        Ok(Prepared { image, destinations: records, plan, next: Box::new(next.indexed()) })
     }
 
     /// Makes this what is applied. It must have been prepared from what is applied now, without a
@@ -118,16 +146,43 @@ impl Control {
         *self = *prepared.next;
     }
 
+    /// The identities of these services, and the one that was given last. What a scheduler remembers goes by it, so a
+    /// service that comes or gets another scheduler has a new one.
+    fn identify(&self, services: &[Service]) -> (Vec<u32>, u32) {
+        let kept = |service: &Service| {
+            let (old, _, identity) = self.applied(service.key)?;
+            (old.scheduler == service.scheduler).then_some(identity)
+        };
+        let kept: Vec<Option<u32>> = services.iter().map(kept).collect();
+        let used: BTreeSet<u32> = kept.iter().flatten().copied().collect();
+        let mut last = self.last_identity;
+        let mut fresh = || loop {
+            last = last.checked_add(1).unwrap_or(1);
+            if !used.contains(&last) {
+                return last;
+            }
+        };
+        let identities = kept.into_iter().map(|kept| kept.unwrap_or_else(&mut fresh)).collect();
+        (identities, last)
+    }
+
+    /// A service that is applied, where its sequence began, and its identity.
+    fn applied(&self, key: ServiceKey) -> Option<(&Service, &Start, u32)> {
+        let at = *self.index.get(&key)?;
+        Some((self.desired.services.get(at)?, self.starts.get(at)?, *self.identities.get(at)?))
+    }
+
     /// Where a service's sequence goes on: what is to be remembered, and its cursor.
     fn sequence(&self, service: &Service, cursor: &dyn Fn(ServiceKey) -> u64) -> (Start, u64) {
-        let applied =
-            self.index.get(&service.key).and_then(|at| Some((self.services.get(*at)?, self.starts.get(*at)?)));
         let resume = preparation(service.scheduler).resume;
-        let start = match applied {
+        let start = match self.applied(service.key) {
             None => resume(&Before { servers: &[], start: &Start::default(), cursor: 0 }, &service.servers),
-            Some((old, start)) if old == service => return (start.clone(), cursor(service.key)),
-            Some((old, _)) if old.scheduler != service.scheduler => Start::default(),
-            Some((old, start)) => {
+            // IPVS tells its scheduler of every server that is edited, and of nothing else that is edited.
+            Some((old, start, _)) if old.scheduler == service.scheduler && old.servers == service.servers => {
+                return (start.clone(), cursor(service.key));
+            }
+            Some((old, ..)) if old.scheduler != service.scheduler => Start::default(),
+            Some((old, start, _)) => {
                 resume(&Before { servers: &old.servers, start, cursor: cursor(service.key) }, &service.servers)
             }
         };
@@ -148,6 +203,13 @@ impl Control {
     /// The records of all destinations by number, for tables that were made anew. What only the caller knows is 0.
     pub fn records(&self) -> impl Iterator<Item = (u32, Destination)> {
         self.destinations.iter().map(|(number, held)| (number, held.record()))
+    }
+
+    /// How long templates last, in seconds, of the destinations that may have some: number and time, which is at most
+    /// [`Timeouts::LONGEST_S`].
+    pub fn template_timeouts(&self) -> impl Iterator<Item = (u32, u32)> {
+        let some = self.destinations.iter().filter(|(_, held)| held.template_s > 0);
+        some.map(|(number, held)| (number, held.template_s.min(Timeouts::LONGEST_S)))
     }
 
     /// The destinations that are gone but keep their numbers for their flows: number, service, server.

@@ -4,7 +4,7 @@
 
 use crate::{Limits, Refusal, memory_order};
 use relvs_core::table::entry::{self, SERVER, SLOTS};
-use relvs_model::ServiceKey;
+use relvs_model::Listen;
 use std::{
     collections::BTreeSet,
     net::{IpAddr, SocketAddr},
@@ -22,6 +22,7 @@ pub(crate) struct Entries {
     six: Vec<([u64; 2], u64, u64)>,
     servers: BTreeSet<(SocketAddr, u8)>,
     services: usize,
+    any_port: bool,
 }
 
 /// Entries in their sets.
@@ -33,16 +34,29 @@ pub(crate) struct Placed {
 
 impl Entries {
     /// A service, whose record is at `index`.
-    pub(crate) fn service(&mut self, key: ServiceKey, index: u32) {
+    pub(crate) fn service(&mut self, listen: Listen, index: u32) {
         self.services += 1;
-        self.add(key.address, entry::key(memory_order::port(key.port), key.protocol.number()), u64::from(index));
+        self.any_port |= listen.port == 0;
+        let key = entry::key(memory_order::port(listen.port), listen.protocol.number());
+        self.add(listen.address, key, u64::from(index));
     }
 
-    /// Where a NAT server sends its replies from. Servers of several services may share it.
-    pub(crate) fn server(&mut self, server: SocketAddr, protocol: u8) {
+    /// Where the NAT server of this destination sends its replies from; port 0 is any. Servers of several services may
+    /// share it.
+    pub(crate) fn server(&mut self, server: SocketAddr, protocol: u8, destination: u32) {
+        self.any_port |= server.port() == 0;
         if self.servers.insert((server, protocol)) {
-            self.add(server.ip(), entry::key(memory_order::port(server.port()), protocol) | SERVER, 0);
+            self.add(
+                server.ip(),
+                entry::key(memory_order::port(server.port()), protocol) | SERVER,
+                u64::from(destination),
+            );
         }
+    }
+
+    /// Whether some port is 0.
+    pub(crate) fn any_port(&self) -> bool {
+        self.any_port
     }
 
     fn add(&mut self, address: IpAddr, key: u64, value: u64) {

@@ -13,6 +13,8 @@ pub struct Limits {
     pub bands: u32,
     /// Ring slots.
     pub ring: u32,
+    /// Match rules: one for each pair of networks and range of ports that a rule names.
+    pub rules: u32,
     /// Records of destinations, for both halves together. Number 0 is one of them and never used.
     pub destinations: u32,
 }

@@ -1,16 +1,16 @@
 //! A plan: what changes from what is applied to what is desired. As text it reads like a diff.
 
-use relvs_model::{Method, Scheduler, Server, Service, ServiceKey};
+use relvs_model::{Rule, Server, Service, ServiceKey};
 use serde::{Deserialize, Serialize};
 use std::{
     fmt,
     net::{IpAddr, SocketAddr},
 };
 
-/// What changes, in the order of the services' keys.
+/// What changes: settings and timeouts, rules, then services in the order of their keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
-    /// One of each service that changes.
+    /// One of each setting, rule or service that changes.
     pub changes: Vec<Change>,
 }
 
@@ -21,25 +21,46 @@ impl Plan {
     }
 }
 
-/// What changes about a service.
+/// What changes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Change {
-    /// It is new.
+    /// A setting under net.ipv4.vs.
+    Setting(Alteration),
+    /// A timeout, in seconds.
+    Timeout(Alteration),
+    /// A match rule goes.
+    RemoveRule(Rule),
+    /// A match rule is new.
+    AddRule(Rule),
+    /// The order of the match rules changes otherwise than by rules that go or come last.
+    OrderOfRules,
+    /// A service is new.
     Add(Service),
-    /// It goes, with the servers it had.
+    /// A service goes, with the servers it had.
     Remove(Service),
-    /// It stays, otherwise than before.
+    /// A service stays, otherwise than before.
     Modify {
         /// The service.
         service: ServiceKey,
-        /// The scheduler it had and the one it gets.
-        scheduler: Option<(Scheduler, Scheduler)>,
+        /// What is otherwise about itself.
+        attributes: Vec<Alteration>,
         /// What changes about its servers: those that go, then those that stay or come in their order.
         servers: Vec<ServerChange>,
         /// Whether the order of its servers changes otherwise than by servers that go or come last.
         order: bool,
     },
+}
+
+/// A value that changes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alteration {
+    /// What it is the value of.
+    pub name: String,
+    /// What it was.
+    pub old: String,
+    /// What it is to be.
+    pub new: String,
 }
 
 /// What changes about a server of a service.
@@ -50,17 +71,43 @@ pub enum ServerChange {
     Add(Server),
     /// It goes.
     Remove(Server),
-    /// It stays, otherwise than before.
+    /// It stays, otherwise than before. If its method changes, its flows are those of the old method's destination,
+    /// which goes.
     Modify {
         /// Its address.
         address: IpAddr,
         /// Its port.
         port: u16,
-        /// The weight it had and the one it gets.
-        weight: Option<(u32, u32)>,
-        /// The method it had and the one it gets. Its flows are those of the old method's destination, which goes.
-        method: Option<(Method, Method)>,
+        /// What is otherwise, at least one.
+        attributes: Vec<Alteration>,
     },
+}
+
+/// What is said of a service beside its servers: names and values.
+pub(crate) fn of_service(service: &Service) -> [(&'static str, String); 5] {
+    let flags = match service.flags.names(service.scheduler).join(",") {
+        none if none.is_empty() => "none".to_owned(),
+        some => some,
+    };
+    let persistence = service.persistence.map_or_else(|| "none".to_owned(), |p| format!("{} s", p.timeout_s));
+    let netmask = service.persistence.filter(|p| !p.netmask.is_host());
+    [
+        ("scheduler", service.scheduler.to_string()),
+        ("flags", flags),
+        ("persistence", persistence),
+        ("netmask", netmask.map_or_else(|| "none".to_owned(), |p| p.netmask.to_string())),
+        ("one packet", if service.one_packet { "yes" } else { "no" }.to_owned()),
+    ]
+}
+
+/// What is said of a server beside its address and port: names and values.
+pub(crate) fn of_server(server: &Server) -> [(&'static str, String); 4] {
+    [
+        ("method", server.method.to_string()),
+        ("weight", server.weight.to_string()),
+        ("upper threshold", server.upper_threshold.to_string()),
+        ("lower threshold", server.lower_threshold.to_string()),
+    ]
 }
 
 impl fmt::Display for Plan {
@@ -79,12 +126,17 @@ impl fmt::Display for Plan {
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Change::Setting(alteration) => write!(f, "~ setting {alteration}"),
+            Change::Timeout(alteration) => write!(f, "~ timeout {alteration}"),
+            Change::RemoveRule(rule) => write!(f, "- rule {rule}"),
+            Change::AddRule(rule) => write!(f, "+ rule {rule}"),
+            Change::OrderOfRules => write!(f, "~ order of the rules"),
             Change::Add(service) => whole(f, '+', service),
             Change::Remove(service) => whole(f, '-', service),
-            Change::Modify { service, scheduler, servers, order } => {
+            Change::Modify { service, attributes, servers, order } => {
                 write!(f, "~ service {service}")?;
-                if let Some((old, new)) = scheduler {
-                    write!(f, "\n~   scheduler {old} -> {new}")?;
+                for attribute in attributes {
+                    write!(f, "\n~   {attribute}")?;
                 }
                 for server in servers {
                     write!(f, "\n{server}")?;
@@ -98,20 +150,20 @@ impl fmt::Display for Change {
     }
 }
 
+impl fmt::Display for Alteration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} -> {}", self.name, self.old, self.new)
+    }
+}
+
 impl fmt::Display for ServerChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ServerChange::Add(server) => line(f, '+', server),
             ServerChange::Remove(server) => line(f, '-', server),
-            ServerChange::Modify { address, port, weight, method } => {
+            ServerChange::Modify { address, port, attributes } => {
                 write!(f, "~   server {}", SocketAddr::new(*address, *port))?;
-                if let Some((old, new)) = method {
-                    write!(f, " {old} -> {new}")?;
-                }
-                if let Some((old, new)) = weight {
-                    write!(f, " weight {old} -> {new}")?;
-                }
-                Ok(())
+                attributes.iter().try_for_each(|attribute| write!(f, " {attribute}"))
             }
         }
     }
@@ -119,6 +171,12 @@ impl fmt::Display for ServerChange {
 
 fn whole(f: &mut fmt::Formatter<'_>, sign: char, service: &Service) -> fmt::Result {
     write!(f, "{sign} service {} {}", service.key, service.scheduler)?;
+    let plain = of_service(&Service::new(service.key, service.scheduler, Vec::new()));
+    for ((name, value), (_, plain)) in of_service(service).iter().zip(plain) {
+        if *value != plain {
+            write!(f, ", {name} {value}")?;
+        }
+    }
     for server in &service.servers {
         writeln!(f)?;
         line(f, sign, server)?;
@@ -128,5 +186,11 @@ fn whole(f: &mut fmt::Formatter<'_>, sign: char, service: &Service) -> fmt::Resu
 
 fn line(f: &mut fmt::Formatter<'_>, sign: char, server: &Server) -> fmt::Result {
     let endpoint = SocketAddr::new(server.address, server.port);
-    write!(f, "{sign}   server {endpoint} {} weight {}", server.method, server.weight)
+    write!(f, "{sign}   server {endpoint} {} weight {}", server.method, server.weight)?;
+    for (threshold, name) in [(server.upper_threshold, "upper"), (server.lower_threshold, "lower")] {
+        if threshold > 0 {
+            write!(f, " {name} threshold {threshold}")?;
+        }
+    }
+    Ok(())
 }

@@ -1,7 +1,7 @@
 //! Why a desired state cannot be brought into the tables.
 
 use crate::Limits;
-use relvs_model::{Method, ServiceKey};
+use relvs_model::{Method, Netmask, ServiceKey};
 use std::net::SocketAddr;
 
 /// Why a desired state was refused as a whole. Each reads as one line.
@@ -11,8 +11,85 @@ pub enum Refusal {
     #[error("the service {0} is there twice: give each its own address, port or protocol")]
     ServiceTwice(ServiceKey),
     /// A service for every port, which only persistence can balance.
-    #[error("the service {0} has port 0 (any port), which needs persistence: give it a port from 1 to 65535")]
+    #[error("the service {0} has port 0 (any port), which needs persistence: add that, or give it a port")]
     AnyPort(ServiceKey),
+    /// A service of mark 0.
+    #[error("a service has mark 0, which packets without a mark have: give it another")]
+    NoMark,
+    /// One-packet scheduling of something that has connections.
+    #[error("the service {0} cannot have one-packet scheduling: that is for UDP and for marks")]
+    OnePacket(ServiceKey),
+    /// A timeout that the kernel's tables cannot have.
+    #[error("the service {0} cannot have this persistence: its timeout must be from 1 to 2147483647 seconds")]
+    PersistenceTimeout(ServiceKey),
+    /// A netmask of the other family, or too long.
+    #[error(
+        "the service {service} cannot have the netmask {netmask} for its persistence: {}",
+        if service.is_ipv4() { "an IPv4 service's is an IPv4 mask" } else { "an IPv6 service's is a prefix from 1 to 128" }
+    )]
+    Netmask {
+        /// The service.
+        service: ServiceKey,
+        /// Its netmask.
+        netmask: Netmask,
+    },
+    /// More servers than mh's table has places.
+    #[error("the service {service} has {servers} servers, but mh can tell only {limit} apart: take another scheduler")]
+    MhServers {
+        /// The service.
+        service: ServiceKey,
+        /// How many it has.
+        servers: usize,
+        /// How many it may have.
+        limit: usize,
+    },
+    /// A weight that is larger than IPVS's.
+    #[error("the server {server} of the service {service} is too heavy: a weight is from 0 to 2147483647")]
+    Weight {
+        /// The service.
+        service: ServiceKey,
+        /// The server.
+        server: SocketAddr,
+    },
+    /// Thresholds the wrong way round (IPVS: ERANGE).
+    #[error(
+        "the server {server} of the service {service} cannot have the thresholds {upper} and {lower}: the lower one \
+         must not be larger than the upper one, and that not larger than 2147483647"
+    )]
+    Thresholds {
+        /// The service.
+        service: ServiceKey,
+        /// The server.
+        server: SocketAddr,
+        /// Its upper threshold.
+        upper: u32,
+        /// Its lower threshold.
+        lower: u32,
+    },
+    /// A timeout of 0, or more than a number holds.
+    #[error("the timeout {0} is out of range: it must be from 1 to 2147483647 seconds")]
+    Timeout(&'static str),
+    /// A rule that means nothing.
+    #[error("match rule {number} cannot be: {why}")]
+    Rule {
+        /// Which, from 1.
+        number: usize,
+        /// Half a sentence.
+        why: &'static str,
+    },
+    /// More rules than records.
+    #[error(
+        "{rules} match rules take {records} records, one for each pair of networks and range of ports, but the tables \
+         hold {limit}: name fewer, or make larger tables"
+    )]
+    Rules {
+        /// Rules that are wanted.
+        rules: usize,
+        /// Records that they take.
+        records: usize,
+        /// What there is room for.
+        limit: u32,
+    },
     /// Two servers of a service have the same address and port.
     #[error("the service {service} has the server {server} twice: remove one of them")]
     ServerTwice {
@@ -22,7 +99,7 @@ pub enum Refusal {
         server: SocketAddr,
     },
     /// The server's address is of the other family.
-    #[error("the service {service} cannot have the server {server}: its address must be of the VIP's family")]
+    #[error("the service {service} cannot have the server {server}: its address must be of the service's family")]
     OtherFamily {
         /// The service.
         service: ServiceKey,

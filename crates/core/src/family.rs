@@ -52,6 +52,14 @@ pub trait Family: Copy {
     fn open<T: Tables>(t: &T) -> u64;
     /// [`crate::flow::insert`], out of line.
     fn insert<T: Tables>(t: &T) -> u64;
+    /// [`crate::director::persist`], out of line.
+    fn persist<T: Tables>(t: &T) -> u64;
+    /// [`crate::director::template`], out of line.
+    fn template<T: Tables>(t: &T) -> u64;
+    /// The destination address of the record at `word`.
+    fn read_destination<B: Block>(b: B, word: usize) -> Self::Address;
+    /// The part of an address that a service's netmask leaves: `four` is IPv4's, in memory order, `six` IPv6's prefix.
+    fn network(address: Self::Address, four: u32, six: u8) -> Self::Address;
     /// Whether no client can have this address.
     fn martian(address: Self::Address) -> bool;
 }
@@ -69,6 +77,13 @@ fn finish(c: &Constants, mut h: u64) -> u64 {
     h ^= h >> 32;
     h = h.wrapping_mul(c.multipliers[0]);
     h ^ h >> 29
+}
+
+/// The first bits of a word of an address, in memory order; all from 64 on.
+#[inline(always)]
+fn prefix(bits: u8) -> u64 {
+    let bits = if bits > 64 { 64 } else { bits };
+    if bits == 0 { 0 } else { (u64::MAX << (64 - u32::from(bits))).to_be() }
 }
 
 #[inline(always)]
@@ -146,6 +161,22 @@ impl Family for V4 {
     #[inline(always)]
     fn insert<T: Tables>(t: &T) -> u64 {
         t.insert4()
+    }
+    #[inline(always)]
+    fn persist<T: Tables>(t: &T) -> u64 {
+        t.persist4()
+    }
+    #[inline(always)]
+    fn template<T: Tables>(t: &T) -> u64 {
+        t.template4()
+    }
+    #[inline(always)]
+    fn read_destination<B: Block>(b: B, word: usize) -> u32 {
+        (b.load(word + 1) >> 32) as u32
+    }
+    #[inline(always)]
+    fn network(address: u32, four: u32, _: u8) -> u32 {
+        address & four
     }
     #[inline(always)]
     fn martian(address: u32) -> bool {
@@ -234,6 +265,22 @@ impl Family for V6 {
     #[inline(always)]
     fn insert<T: Tables>(t: &T) -> u64 {
         t.insert6()
+    }
+    #[inline(always)]
+    fn persist<T: Tables>(t: &T) -> u64 {
+        t.persist6()
+    }
+    #[inline(always)]
+    fn template<T: Tables>(t: &T) -> u64 {
+        t.template6()
+    }
+    #[inline(always)]
+    fn read_destination<B: Block>(b: B, word: usize) -> [u64; 2] {
+        [b.load(word + 3), b.load(word + 4)]
+    }
+    #[inline(always)]
+    fn network(address: [u64; 2], _: u32, six: u8) -> [u64; 2] {
+        [address[0] & prefix(six), address[1] & prefix(six.saturating_sub(64))]
     }
     #[inline(always)]
     fn martian(address: [u64; 2]) -> bool {

@@ -56,11 +56,19 @@ pub enum Stage {
     Answer4 = 11,
     /// The same over IPv6.
     Answer6 = 12,
+    /// An IPv4 packet that the match rules are asked about.
+    Match4 = 13,
+    /// The same of IPv6.
+    Match6 = 14,
+    /// An IPv4 packet of a flow that is new, or settles.
+    Open4 = 15,
+    /// The same of IPv6.
+    Open6 = 16,
 }
 
 impl Stage {
     /// How many there are.
-    pub const COUNT: usize = 13;
+    pub const COUNT: usize = 17;
 }
 
 macro_rules! reasons {
@@ -144,6 +152,14 @@ reasons! {
     Displaced = "displaced",
     /// Passed: an ICMP error about a tunnel, from which a smaller path MTU was learned.
     PathMtu = "path_mtu",
+    /// Passed: the director itself is the server.
+    Local = "local",
+    /// Passed: no destination is available, and the packet may go where it wanted to go (cache_bypass).
+    Bypassed = "bypassed",
+    /// Dropped: a fragmented SCTP packet, of which a port would have to be rewritten.
+    SctpFragment = "sctp_fragment",
+    /// Answered by ICMP: a NAT server's packet of no flow (nat_icmp_send).
+    NoFlowAnswered = "no_flow_answered",
     /// Passed: a tunnel ended here.
     Decapsulated = "decapsulated",
 }

@@ -54,6 +54,8 @@ pub struct Constants {
     pub masks6: [u32; 2],
     /// Sets - 1 of one half of a service table, a power of two less one; sets of both families.
     pub set_mask: u32,
+    /// Match rules of one half.
+    pub rules: u32,
 }
 
 /// The way to an address, by the kernel's routing table.
@@ -101,10 +103,18 @@ pub trait Tables {
     fn service(&self, index: u32) -> Option<Self::Line>;
     /// A band of a service's round: where it ends, where its ring begins and how long it is.
     fn band(&self, index: u32) -> Option<[u64; 2]>;
-    /// A ring slot: the number of a destination.
-    fn ring(&self, index: u32) -> u32;
+    /// A ring slot: the number of a destination (32 low), and its weight (32 high). 0: nobody's.
+    fn ring(&self, index: u32) -> u64;
     /// A destination.
     fn destination(&self, number: u32) -> Option<Self::Line>;
+    /// How loaded a destination is: [`crate::table::load`].
+    fn load_of(&self, number: u32) -> Option<Self::Half>;
+    /// A match rule: [`crate::table::rule`].
+    fn rule(&self, index: u32) -> Option<Self::Double>;
+    /// What is remembered of the destinations near an address: [`crate::schedule`]'s lblc and lblcr.
+    fn near(&self, key: &[u64; 4]) -> Option<Self::Double>;
+    /// Makes room to remember that, all zero. The one that was not asked for the longest may go.
+    fn remember_near(&self, key: &[u64; 4]);
     /// A next hop.
     fn hop(&self, index: u32) -> Option<Self::Half>;
     /// The next hop with this interface and MAC: its reference, or 0.
@@ -125,14 +135,29 @@ pub trait Tables {
     /// The same for IPv6.
     fn insert6(&self) -> u64;
 
+    /// Calls [`crate::director::persist`] for IPv4, out of line.
+    fn persist4(&self) -> u64;
+    /// The same for IPv6.
+    fn persist6(&self) -> u64;
+    /// Calls [`crate::director::schedule`], out of line.
+    fn schedule(&self) -> u64;
+    /// Calls [`crate::director::template`] for IPv4, out of line.
+    fn template4(&self) -> u64;
+    /// The same for IPv6.
+    fn template6(&self) -> u64;
+    /// Calls `step` with 0, 1, and so on below `count`, as long as it says true.
+    fn walk<S: FnMut(u32) -> bool>(&self, count: u32, step: &mut S);
+    /// A random number.
+    fn random(&self) -> u32;
+
     /// The way to `destination` for a packet of this family.
     fn route(&self, six: bool, source: [u64; 2], destination: [u64; 2]) -> Route;
     /// Asks user space to have this address's neighbour resolved.
     fn want(&self, address: [u64; 2]);
     /// What is known of a fragmented packet.
-    fn fragment(&self, key: &[u64; 5]) -> Option<u64>;
+    fn fragment(&self, key: &[u64; 5]) -> Option<Self::Half>;
     /// Remembers a fragmented packet.
-    fn remember_fragment(&self, key: &[u64; 5], value: u64);
+    fn remember_fragment(&self, key: &[u64; 5], value: &[u64; 4]);
     /// Whether this address is a VIP whose tunnel ends here.
     fn decapsulates(&self, address: [u64; 2]) -> bool;
     /// A line of this CPU's own, for the limit of answers.

@@ -7,7 +7,9 @@ use relvs_core::{
     table::{
         active, destination,
         hop::{self, Hop},
-        interface, service,
+        interface, load,
+        rule::{self, Rule},
+        service,
     },
     wire::{MAC, checksum},
 };
@@ -153,17 +155,99 @@ proptest! {
 
 #[test]
 fn a_service() {
-    let record =
-        service::Service { scheduler: 1, bands: 3, round: 1 << 40, band: 5, ring: 6, ring_length: 7, cursor: 8 };
-    assert_eq!(record.pack(), [1 | 3 << 32, 1 << 40, 5, 6 | 7 << 32, 0, 0, 0, 8]);
+    let record = service::Service {
+        scheduler: 1,
+        flags: 2,
+        netmask6: 64,
+        bands: 3,
+        round: 1 << 40,
+        band: 5,
+        identity: 9,
+        ring: 6,
+        ring_length: 7,
+        netmask4: 0x00ff_ffff,
+        mark: 0x0700_0000,
+        own: 11,
+        beginning: 12,
+        cursor: 8,
+    };
+    let first = 1 | 2 << 8 | 64 << 16 | 3 << 32;
+    let masks = 0x00ff_ffff | 0x0700_0000 << 32;
+    assert_eq!(record.pack(), [first, 1 << 40, 5 | 9 << 32, 6 | 7 << 32, masks, 11, 12, 8]);
+    assert!(service::has(first, 2) && !service::has(first, 1));
     assert_eq!(service::band(9, 6, 7), [9, 6 | 7 << 32]);
+    assert_eq!(service::slot(9, 6), 9 | 6 << 32);
 }
 
 #[test]
 fn the_switch() {
     for (switch, half, nat) in [(0, 0, false), (active::SECOND, 1, false), (active::SECOND | active::NAT, 1, true)] {
         let seen = active::read(Words(&[switch, 11, 13]));
-        assert_eq!((seen.half, seen.nat, seen.multiplier), (half, nat, [11, 13][half as usize]));
+        assert_eq!((seen.half, seen.has(active::NAT), seen.multiplier), (half, nat, [11, 13][half as usize]));
+    }
+}
+
+/// IPVS's rule of thresholds: reached is overloaded; below the lower one, or three quarters of the upper, is not.
+#[test]
+fn thresholds() {
+    for (upper, lower, rises, falls) in [
+        (0, 0, None, Some(u32::MAX)),
+        (4, 0, Some(4), Some(2)),
+        (3, 0, Some(3), Some(2)),
+        (4, 2, Some(4), Some(1)),
+        (4, 4, Some(4), Some(3)),
+        (i32::MAX as u32, 0, Some(i32::MAX as u32), Some(1_610_612_735)),
+    ] {
+        let word = load::thresholds(upper, lower);
+        // The least number with which it is overloaded, and the greatest with which it is no longer.
+        if let Some(at) = rises {
+            assert!(load::rises(word, at) && !load::rises(word, at - 1), "{upper} {lower}");
+        } else {
+            assert!(!load::rises(word, u32::MAX));
+        }
+        if let Some(at) = falls {
+            assert!(load::falls(word, at), "{upper} {lower}");
+            assert!(at == u32::MAX || !load::falls(word, at + 1), "{upper} {lower}");
+        }
+    }
+}
+
+proptest! {
+    /// Against the plainest reading of a rule.
+    #[test]
+    fn a_rule(
+        six: bool, packet_six: bool, protocol in 0u8..3, packet_protocol in 1u8..3,
+        first in 0u16..6, last in 0u16..6, port in 0u16..6,
+        bits in prop::array::uniform2(0u32..=128), networks: [u128; 2], flips in prop::array::uniform2(0u32..256),
+    ) {
+        let width = if six { 128 } else { 32 };
+        let narrow = |address: u128| if six { address } else { address & u128::from(u32::MAX) };
+        let words = |address: u128| {
+            if six {
+                [(address >> 64) as u64, address as u64].map(|half| u64::from_ne_bytes(half.to_be_bytes()))
+            } else {
+                [u64::from(u32::from_ne_bytes((address as u32).to_be_bytes())), 0]
+            }
+        };
+        let prefix = bits.map(|bits| bits.min(width));
+        let mask = prefix.map(|bits| if bits == 0 { 0 } else { narrow(u128::MAX << (width - bits)) });
+        let networks = networks.map(narrow);
+        // The packet's addresses: the network's, with one bit flipped or none.
+        let packet = [0, 1].map(|at| if flips[at] < width { networks[at] ^ 1 << flips[at] } else { networks[at] });
+        let rule = Rule {
+            six, protocol, first, last, service: Some(7),
+            source: [words(networks[0]), words(mask[0])],
+            destination: [words(networks[1]), words(mask[1])],
+        };
+        let wanted = six == packet_six
+            && (protocol == 0 || protocol == packet_protocol)
+            && (first..=last).contains(&port)
+            && (0..2).all(|at| packet[at] & mask[at] == networks[at] & mask[at]);
+        let [source, destination] = packet.map(words);
+        let packed = rule.pack();
+        prop_assert_eq!(packed[1], 7);
+        let seen = rule::matches(Words(&packed), packet_six, source, destination, packet_protocol, port.to_be());
+        prop_assert_eq!(seen, wanted);
     }
 }
 

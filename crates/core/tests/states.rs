@@ -3,7 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test ends at what it did not expect")]
 
 use relvs_core::{
-    state::{Direction, State, UDP_TIMEOUT_S, next, settled},
+    state::{
+        Direction, SCTP, State, TCP, TEMPLATE, UDP, UDP_TIMEOUT_S, active_of, name_of, next, next_of, over, over_of,
+        sctp, settled, settled_of, timeout_of,
+    },
     wire::tcp::{ACK, FIN, RST, SYN},
 };
 use std::{env, fs, path::Path};
@@ -77,11 +80,11 @@ fn every_cell() {
 }
 
 #[test]
-fn a_segment_without_flags_changes_nothing() {
+fn a_segment_without_flags_closes() {
     for (direction, _) in TABLES {
         for from in State::ALL {
-            for flags in [0, 0x08, 0x20, 0xc0] {
-                assert_eq!(next(from as u8, flags, direction), from as u8);
+            for flags in [0, 0x08, 0x20, 0xc0, 0xe8] {
+                assert_eq!(next(from as u8, flags, direction), State::Close as u8);
             }
         }
     }
@@ -92,7 +95,7 @@ fn a_segment_without_flags_changes_nothing() {
 fn a_segment_twice_is_a_segment_once() {
     for (direction, _) in TABLES {
         for from in State::ALL {
-            for flags in [SYN, FIN, ACK, RST, SYN | ACK, FIN | ACK] {
+            for flags in [0, SYN, FIN, ACK, RST, SYN | ACK, FIN | ACK] {
                 let once = next(from as u8, flags, direction);
                 assert_eq!(next(once, flags, direction), once, "{direction:?} {flags:#04x} in {from:?}");
             }
@@ -120,6 +123,46 @@ fn timeouts_names_and_what_counts_as_active() {
         assert_eq!((state.name(), state.timeout_s(), state.active()), (name, timeout, active));
     }
     assert_eq!(UDP_TIMEOUT_S, 300);
+}
+
+/// What is asked of every kind is what the kind itself says.
+#[test]
+fn a_question_to_all_kinds() {
+    for number in 0..16 {
+        let (tcp, sctp) = (State::ALL.get(usize::from(number)), sctp::State::ALL.get(usize::from(number)));
+        let told = |kind| {
+            let truths = (active_of(kind, number), settled_of(kind, number), over_of(kind, number));
+            (truths, timeout_of(kind, number), name_of(kind, number))
+        };
+        let expected = tcp.map_or(((false, settled(number), over(number)), 2, "ERR!"), |state| {
+            ((state.active(), settled(number), over(number)), state.timeout_s(), state.name())
+        });
+        assert_eq!(told(TCP), expected, "TCP {number}");
+        let expected = sctp.map_or(((false, false, false), 2, "ERR!"), |state| {
+            let truths = (state.active(), sctp::settled(number), sctp::over(number));
+            (truths, state.timeout_s(), state.name())
+        });
+        assert_eq!(told(SCTP), expected, "SCTP {number}");
+        assert_eq!(told(UDP), ((false, true, false), 300, "UDP"));
+        let name = if number % 2 == 1 { "ASSURED" } else { "NONE" };
+        assert_eq!(told(TEMPLATE), ((false, false, false), 0, name));
+        for (direction, _) in TABLES {
+            for seen in 0..=255 {
+                assert_eq!(next_of(TCP, number, seen, direction), next(number, seen, direction));
+                assert_eq!(next_of(SCTP, number, seen, direction), sctp::next(number, seen, direction));
+                assert_eq!(next_of(UDP, number, seen, direction), number);
+                assert_eq!(next_of(TEMPLATE, number, seen, direction), number);
+            }
+        }
+    }
+    let counts = |answer: fn(u64, u8) -> bool| {
+        [TCP, UDP, SCTP].map(|kind| (0..16).filter(|number| answer(kind, *number)).count())
+    };
+    // ESTABLISHED, SYN_SENT, SYN_RECV, SYNACK; ESTABLISHED.
+    assert_eq!(counts(active_of), [4, 0, 1]);
+    // TIME_WAIT, CLOSE; CLOSED.
+    assert_eq!(counts(over_of), [2, 0, 1]);
+    assert!(over_of(TCP, State::TimeWait as u8) && over_of(TCP, State::Close as u8) && over_of(SCTP, 13));
 }
 
 /// A flood of SYNs, of whatever else or of resets settles nothing: the client has to answer what it was sent.

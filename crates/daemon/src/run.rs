@@ -36,6 +36,8 @@ impl Error {
 
 /// How often flows are counted and forgotten.
 const TICK: Duration = Duration::from_secs(1);
+/// How often rates are estimated.
+const ESTIMATE: Duration = Duration::from_secs(relvs_control::estimator::PERIOD_S);
 /// How often servers that do not answer are looked at again.
 const RETRY: Duration = Duration::from_millis(250);
 
@@ -83,6 +85,8 @@ async fn serve(mut director: Director, events: Events, options: &Options) -> Res
         (on(SignalKind::terminate())?, on(SignalKind::interrupt())?, on(SignalKind::hangup())?);
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut estimate = interval(ESTIMATE);
+    estimate.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut retry = interval(RETRY);
     retry.set_missed_tick_behavior(MissedTickBehavior::Delay);
     tracing::info!("ready: control socket {}", path.display());
@@ -108,6 +112,7 @@ async fn serve(mut director: Director, events: Events, options: &Options) -> Res
                 Err(error) => return Err(Error::one(format!("the network's changes cannot be followed: {error}"))),
             },
             _ = tick.tick() => director.tick(),
+            _ = estimate.tick() => director.estimate(),
             _ = retry.tick() => director.retry(),
             Some(question) = questions.recv() => {
                 match question {

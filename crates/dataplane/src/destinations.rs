@@ -31,6 +31,7 @@ pub fn write(side: &impl Side, number: u32, wanted: &Destination) {
 
 /// Forgets a destination to which no flow refers any more.
 pub fn withdraw(side: &impl Side, number: u32) {
+    crate::loads::withdraw(side, number);
     if let Some(record) = side.record(Area::Destinations, number) {
         for word in record {
             word.store(0, Release);

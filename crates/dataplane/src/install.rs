@@ -19,8 +19,10 @@ pub struct Half<'a> {
     pub rings: &'a [u64],
     /// What the entries are placed by; odd.
     pub multiplier: u64,
-    /// Whether some destination uses NAT.
-    pub nat: bool,
+    /// Match rules.
+    pub rules: &'a [[u64; 16]],
+    /// Bits of the switch: what there is, and settings ([`relvs_core::table::active`]).
+    pub switch: u64,
 }
 
 /// The half that is not in use: 0 or 1.
@@ -39,13 +41,14 @@ pub fn install(side: &impl Side, image: &Half<'_>) {
     copy(side, Area::Services6, at(sizes.sets), image.sets6);
     copy(side, Area::Services, at(sizes.services), image.services);
     copy(side, Area::Bands, at(sizes.bands), image.bands);
+    copy(side, Area::Rules, at(sizes.rules), image.rules);
     for (word, value) in side.area(Area::Rings)[at(sizes.ring)..].iter().zip(image.rings) {
         word.store(*value, Release);
     }
     let line = side.area(Area::Active);
     line[active::MULTIPLIER + half as usize].store(image.multiplier, Release);
-    let nat = if image.nat { active::NAT } else { 0 };
-    line[active::SWITCH].store((u64::from(half) * active::SECOND) | nat, Release);
+    line[active::RULES_OF + half as usize].store(image.rules.len() as u64, Release);
+    line[active::SWITCH].store((u64::from(half) * active::SECOND) | (image.switch & !active::SECOND), Release);
 }
 
 /// How many choices the service at `index` of the half in use has made.

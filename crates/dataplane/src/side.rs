@@ -33,11 +33,15 @@ pub enum Area {
     Flows6,
     /// Young flows of IPv6.
     Young6,
+    /// How loaded destinations are.
+    Loads,
+    /// Match rules, both halves.
+    Rules,
 }
 
 impl Area {
     /// All of them.
-    pub const ALL: [Area; 13] = [
+    pub const ALL: [Area; 15] = [
         Area::Active,
         Area::Interfaces,
         Area::Services4,
@@ -51,6 +55,8 @@ impl Area {
         Area::Young4,
         Area::Flows6,
         Area::Young6,
+        Area::Loads,
+        Area::Rules,
     ];
 
     /// The map's name.
@@ -69,6 +75,8 @@ impl Area {
             Area::Young4 => "YOUNG4",
             Area::Flows6 => "FLOWS6",
             Area::Young6 => "YOUNG6",
+            Area::Loads => "LOADS",
+            Area::Rules => "RULES",
         }
     }
 
@@ -77,9 +85,9 @@ impl Area {
         match self {
             Area::Rings => 1,
             Area::Bands => 2,
-            Area::Hops => 4,
+            Area::Hops | Area::Loads => 4,
             Area::Active | Area::Interfaces | Area::Services4 | Area::Services | Area::Destinations => 8,
-            Area::Services6 | Area::Flows4 | Area::Young4 => 16,
+            Area::Services6 | Area::Flows4 | Area::Young4 | Area::Rules => 16,
             Area::Flows6 | Area::Young6 => 32,
         }
     }
@@ -93,7 +101,8 @@ impl Area {
             Area::Services => 2 * sizes.services,
             Area::Bands => 2 * sizes.bands,
             Area::Rings => 2 * sizes.ring,
-            Area::Destinations => sizes.destinations,
+            Area::Destinations | Area::Loads => sizes.destinations,
+            Area::Rules => 2 * sizes.rules,
             Area::Hops => sizes.hops,
             Area::Flows4 => sizes.flows4,
             Area::Young4 => sizes.young4,
@@ -103,7 +112,7 @@ impl Area {
     }
 }
 
-/// How large the tables are. Those of flows are in buckets of four records; sets, services, bands and rings are of
+/// How large the tables are. Those of flows are in buckets of four records; sets, services, bands, rings and rules are of
 /// one half. Powers of two where a hash is cut to them: buckets and sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Sizes {
@@ -123,6 +132,8 @@ pub struct Sizes {
     pub bands: u32,
     /// Ring slots.
     pub ring: u32,
+    /// Match rules.
+    pub rules: u32,
     /// Destinations, those that are gone but not forgotten included.
     pub destinations: u32,
     /// Next hops.
@@ -143,7 +154,8 @@ impl Sizes {
             sets: 1 << 14,
             services: 1 << 14,
             bands: 1 << 16,
-            ring: 1 << 19,
+            ring: 1 << 20,
+            rules: 1 << 12,
             destinations: 1 << 17,
             hops: 1 << 16,
         }
@@ -159,7 +171,8 @@ impl Sizes {
             sets: 64,
             services: 64,
             bands: 256,
-            ring: 1024,
+            ring: 1 << 14,
+            rules: 64,
             destinations: 256,
             hops: 256,
         }

@@ -57,6 +57,10 @@ stages! {
     slow_deliver6 = Deliver6,
     slow_answer4 = Answer4,
     slow_answer6 = Answer6,
+    slow_match4 = Match4,
+    slow_match6 = Match6,
+    slow_open4 = Open4,
+    slow_open6 = Open6,
 }
 
 /// The real server's end of a tunnel.
@@ -129,6 +133,36 @@ pub extern "C" fn insert4() -> u64 {
 #[inline(never)]
 pub extern "C" fn insert6() -> u64 {
     flow::insert::<V6, _>(&Maps::without_context())
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn persist4() -> u64 {
+    director::persist::<V4, _>(&Maps::without_context())
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn persist6() -> u64 {
+    director::persist::<V6, _>(&Maps::without_context())
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn schedule() -> u64 {
+    director::schedule(&Maps::without_context())
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn template4() -> u64 {
+    director::template::<V4, _>(&Maps::without_context())
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn template6() -> u64 {
+    director::template::<V6, _>(&Maps::without_context())
 }
 
 #[unsafe(link_section = "license")]

@@ -39,7 +39,14 @@ pub static FLOWS6: Array<[u64; 32], 1, MMAPABLE> = Array::new();
 #[btf_map]
 pub static YOUNG6: Array<[u64; 32], 1, MMAPABLE> = Array::new();
 #[btf_map]
-pub static FRAGMENTS: LruHashMap<[u64; 5], u64, 16384> = LruHashMap::new();
+pub static LOADS: Array<[u64; 4], 2, MMAPABLE> = Array::new();
+#[btf_map]
+pub static RULES: Array<[u64; 16], 2, MMAPABLE> = Array::new();
+#[btf_map]
+pub static FRAGMENTS: LruHashMap<[u64; 5], [u64; 4], 16384> = LruHashMap::new();
+/// What lblc and lblcr remember of an address.
+#[btf_map]
+pub static NEAR: LruHashMap<[u64; 4], [u64; 16], 65536> = LruHashMap::new();
 /// Clients whose neighbour is not resolved.
 #[btf_map]
 pub static WANTED: LruHashMap<[u64; 2], u32, 256> = LruHashMap::new();
@@ -48,6 +55,9 @@ pub static VIPS: HashMap<[u64; 2], u32, 1024> = HashMap::new();
 /// Flows opened, packets and bytes in, packets and bytes out.
 #[btf_map]
 pub static COUNTERS: PerCpuArray<[u64; 8], 2> = PerCpuArray::new();
+/// What is new in [`NEAR`]: too much for the stack.
+#[btf_map]
+pub static NOTHING: Array<[u64; 16], 1> = Array::new();
 #[btf_map]
 pub static REASONS: PerCpuArray<u64, { Reason::COUNT }> = PerCpuArray::new();
 #[btf_map]
@@ -66,6 +76,8 @@ pub static MASKS4: [u32; 2] = [0; 2];
 pub static MASKS6: [u32; 2] = [0; 2];
 #[unsafe(no_mangle)]
 pub static SET_MASK: u32 = 0;
+#[unsafe(no_mangle)]
+pub static RULES_HALF: u32 = 0;
 /// Jiffies shifted right by so many bits are about seconds.
 #[unsafe(no_mangle)]
 pub static SECOND_SHIFT: u32 = 8;

@@ -4,16 +4,18 @@ use crate::{maps, words::Words};
 use aya_ebpf::{
     EbpfContext as _,
     bindings::{bpf_fib_lookup as FibLookup, xdp_md},
-    helpers::{bpf_fib_lookup, bpf_jiffies64},
+    helpers::{bpf_fib_lookup, bpf_get_prandom_u32, bpf_jiffies64, bpf_loop},
     programs::XdpContext,
 };
 use core::{
     arch::asm,
+    ffi::c_void,
     mem::{MaybeUninit, size_of},
     ptr::{self, null_mut, read_volatile},
 };
 use relvs_core::{Constants, Reason, Route, Tables, Zone, table::interface};
 
+const BPF_NOEXIST: u64 = 1;
 const AF_INET: u8 = 2;
 const AF_INET6: u8 = 10;
 /// BPF_FIB_LKUP_RET_SUCCESS and BPF_FIB_LKUP_RET_NO_NEIGH.
@@ -69,6 +71,13 @@ unsafe fn mac(bytes: *const [u8; 6]) -> u64 {
     half(0) | half(1) << 16 | half(2) << 32
 }
 
+/// One turn of [`Tables::walk`], as bpf_loop calls it: 0 goes on.
+extern "C" fn turn<S: FnMut(u32) -> bool>(index: u32, step: *mut c_void) -> i64 {
+    // SAFETY: `walk` gave it, and has it alone.
+    let step = unsafe { &mut *step.cast::<S>() };
+    i64::from(!step(index))
+}
+
 impl Tables for Maps {
     type Line = Words<8>;
     type Double = Words<16>;
@@ -90,6 +99,7 @@ impl Tables for Maps {
             masks4: [constant32(&maps::MASKS4[0]), constant32(&maps::MASKS4[1])],
             masks6: [constant32(&maps::MASKS6[0]), constant32(&maps::MASKS6[1])],
             set_mask: constant32(&maps::SET_MASK),
+            rules: constant32(&maps::RULES_HALF),
         }
     }
 
@@ -133,9 +143,34 @@ impl Tables for Maps {
     }
 
     #[inline(always)]
-    fn ring(&self, index: u32) -> u32 {
+    fn ring(&self, index: u32) -> u64 {
         // SAFETY: a map's value.
-        maps::RINGS.get_ptr(index).map_or(0, |slot| unsafe { read_volatile(slot) } as u32)
+        maps::RINGS.get_ptr(index).map_or(0, |slot| unsafe { read_volatile(slot) })
+    }
+
+    #[inline(always)]
+    fn load_of(&self, number: u32) -> Option<Words<4>> {
+        Words::new(maps::LOADS.get_ptr_mut(number))
+    }
+
+    #[inline(always)]
+    fn rule(&self, index: u32) -> Option<Words<16>> {
+        Words::new(maps::RULES.get_ptr_mut(index))
+    }
+
+    #[inline(always)]
+    fn near(&self, key: &[u64; 4]) -> Option<Words<16>> {
+        Words::new(maps::NEAR.get_ptr_mut(key))
+    }
+
+    #[inline(always)]
+    fn remember_near(&self, key: &[u64; 4]) {
+        // A full table gives up its oldest; one that another CPU has made meanwhile stays as it is.
+        let nothing = maps::NOTHING.get_ptr(0);
+        if let Some(nothing) = nothing {
+            // SAFETY: a map's value, which nobody writes.
+            let _ = maps::NEAR.insert(key, unsafe { &*nothing }, BPF_NOEXIST);
+        }
     }
 
     #[inline(always)]
@@ -197,6 +232,44 @@ impl Tables for Maps {
     }
 
     #[inline(always)]
+    fn persist4(&self) -> u64 {
+        crate::persist4()
+    }
+
+    #[inline(always)]
+    fn persist6(&self) -> u64 {
+        crate::persist6()
+    }
+
+    #[inline(always)]
+    fn schedule(&self) -> u64 {
+        crate::schedule()
+    }
+
+    #[inline(always)]
+    fn template4(&self) -> u64 {
+        crate::template4()
+    }
+
+    #[inline(always)]
+    fn template6(&self) -> u64 {
+        crate::template6()
+    }
+
+    #[inline(always)]
+    fn walk<S: FnMut(u32) -> bool>(&self, count: u32, step: &mut S) {
+        let call: extern "C" fn(u32, *mut c_void) -> i64 = turn::<S>;
+        // SAFETY: the callback takes back what it is given here, and the kernel calls it before this returns.
+        let _ = unsafe { bpf_loop(count, call as *mut c_void, ptr::from_mut(step).cast(), 0) };
+    }
+
+    #[inline(always)]
+    fn random(&self) -> u32 {
+        // SAFETY: no arguments.
+        unsafe { bpf_get_prandom_u32() }
+    }
+
+    #[inline(always)]
     fn route(&self, six: bool, source: [u64; 2], destination: [u64; 2]) -> Route {
         let words = |address: [u64; 2]| {
             [address[0] as u32, (address[0] >> 32) as u32, address[1] as u32, (address[1] >> 32) as u32]
@@ -237,13 +310,12 @@ impl Tables for Maps {
     }
 
     #[inline(always)]
-    fn fragment(&self, key: &[u64; 5]) -> Option<u64> {
-        // SAFETY: a map's value.
-        maps::FRAGMENTS.get_ptr(key).map(|value| unsafe { read_volatile(value) })
+    fn fragment(&self, key: &[u64; 5]) -> Option<Words<4>> {
+        Words::new(maps::FRAGMENTS.get_ptr_mut(key))
     }
 
     #[inline(always)]
-    fn remember_fragment(&self, key: &[u64; 5], value: u64) {
+    fn remember_fragment(&self, key: &[u64; 5], value: &[u64; 4]) {
         // A full table gives up its oldest; nothing else can fail, and then a fragment comes early.
         let _ = maps::FRAGMENTS.insert(key, value, 0);
     }

@@ -4,12 +4,24 @@
 //! IPVS's (`ipvsadm(8)`).
 #![forbid(unsafe_code)]
 
+mod director;
+mod key;
 mod method;
+mod persistence;
 mod protocol;
+mod rule;
 mod scheduler;
 mod service;
+mod settings;
+mod state;
 
+pub use director::{Director, OnExit, XdpMode};
+pub use key::{Listen, Mark, ServiceKey};
 pub use method::Method;
+pub use persistence::{Netmask, Persistence};
 pub use protocol::Protocol;
-pub use scheduler::Scheduler;
-pub use service::{Director, OnExit, Server, Service, ServiceKey, State, XdpMode};
+pub use rule::{Network, PortRange, Rule};
+pub use scheduler::{Scheduler, SchedulerFlags};
+pub use service::{Server, Service};
+pub use settings::{Settings, Timeouts, Unset};
+pub use state::State;

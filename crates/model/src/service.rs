@@ -1,104 +1,59 @@
-//! Services, servers, and the director that has them.
+//! Virtual services and their servers.
 
-use crate::{Method, Protocol, Scheduler};
+use crate::{Method, Persistence, Scheduler, SchedulerFlags, ServiceKey};
 use serde::{Deserialize, Serialize};
-use std::{fmt, net::IpAddr};
-
-/// What a virtual service is known by: protocol, VIP and port.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct ServiceKey {
-    /// The transport protocol.
-    pub protocol: Protocol,
-    /// The VIP.
-    pub address: IpAddr,
-    /// The port; 0 is any, and wants persistence.
-    pub port: u16,
-}
-
-impl fmt::Display for ServiceKey {
-    /// As `listen` is written in relvs.toml: `192.0.2.100:80/tcp`, `[2001:db8::100]:443/tcp`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", std::net::SocketAddr::new(self.address, self.port), self.protocol)
-    }
-}
+use std::net::IpAddr;
 
 /// A real server of one virtual service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Server {
     /// The RIP.
     pub address: IpAddr,
-    /// The server's port. For DR and TUN it is the service's.
+    /// The server's port. For DR and TUN it is the service's. 0 keeps the port that the client asked for, where the
+    /// service has any.
     pub port: u16,
     /// Its share. 0 takes no new flows and keeps those it has.
     pub weight: u32,
     /// How packets reach it.
     pub method: Method,
+    /// With so many flows it takes no new ones; 0 is no limit (ipvsadm's `-x`).
+    #[serde(default)]
+    pub upper_threshold: u32,
+    /// With fewer flows than these it takes new ones again; 0 is three quarters of the upper one (ipvsadm's `-y`).
+    #[serde(default)]
+    pub lower_threshold: u32,
+}
+
+impl Server {
+    /// Without thresholds.
+    pub const fn new(address: IpAddr, port: u16, weight: u32, method: Method) -> Self {
+        Server { address, port, weight, method, upper_threshold: 0, lower_threshold: 0 }
+    }
 }
 
 /// A virtual service and its real servers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Service {
-    /// What it listens to.
+    /// What it is known by.
     pub key: ServiceKey,
     /// How a server is chosen.
     pub scheduler: Scheduler,
+    /// What is said to the scheduler.
+    #[serde(default)]
+    pub flags: SchedulerFlags,
+    /// How long a client keeps its server; none is for each flow anew.
+    #[serde(default)]
+    pub persistence: Option<Persistence>,
+    /// A server is chosen for each packet, and no flow remembered (ipvsadm's `-o`); for UDP.
+    #[serde(default)]
+    pub one_packet: bool,
     /// Its servers, in the order in which they were added.
     pub servers: Vec<Server>,
 }
 
-/// How the program is attached to an interface.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum XdpMode {
-    /// The fastest that delivers.
-    #[default]
-    Auto,
-    /// In the driver, or not at all.
-    Native,
-    /// In the stack's generic hook.
-    Generic,
-}
-
-/// What becomes of forwarding when the daemon is told to end.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OnExit {
-    /// Programs and tables stay, and go on forwarding.
-    #[default]
-    Keep,
-    /// Programs are detached and tables given up.
-    Stop,
-}
-
-/// The director's own settings.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Director {
-    /// The interfaces that are served, by name.
-    pub interfaces: Vec<String>,
-    /// How many flows of each address family the tables are to hold.
-    pub flows: u32,
-    /// How the program is attached.
-    pub xdp_mode: XdpMode,
-    /// What SIGTERM leaves behind.
-    pub on_exit: OnExit,
-}
-
-impl Director {
-    /// `flows` where nothing is said.
-    pub const DEFAULT_FLOWS: u32 = 1 << 20;
-}
-
-impl Default for Director {
-    fn default() -> Self {
-        Director { interfaces: Vec::new(), flows: Self::DEFAULT_FLOWS, xdp_mode: XdpMode::Auto, on_exit: OnExit::Keep }
+impl Service {
+    /// Without flags, persistence and the like.
+    pub const fn new(key: ServiceKey, scheduler: Scheduler, servers: Vec<Server>) -> Self {
+        Service { key, scheduler, flags: SchedulerFlags::NONE, persistence: None, one_packet: false, servers }
     }
-}
-
-/// Everything that is wanted of a director: the desired state.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct State {
-    /// Its own settings.
-    pub director: Director,
-    /// Its virtual services.
-    pub services: Vec<Service>,
 }

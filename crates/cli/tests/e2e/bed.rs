@@ -98,9 +98,39 @@ impl Bed {
         self.lab.write_file("relvs.toml", &text).unwrap();
     }
 
+    /// The same as [`Bed::start`] with sections in their own words; `like` says how the servers are reached.
+    pub(crate) fn start_with(shape: &Shape, like: &[Service], sections: impl FnOnce(&Self) -> String) -> Option<Self> {
+        let mut bed = Self::bare(shape)?;
+        bed.prepare(like);
+        bed.configure_with(&sections(&bed));
+        bed.director.start().unwrap();
+        Some(bed)
+    }
+
+    /// Writes a configuration of these sections behind `[director]`.
+    pub(crate) fn configure_with(&self, sections: &str) {
+        let text = configuration::head(&self.lab, "d1", self.settings) + sections;
+        self.lab.write_file("relvs.toml", &text).unwrap();
+    }
+
+    /// The same, and brings it into force.
+    pub(crate) fn reload_with(&self, sections: &str) {
+        self.configure_with(sections);
+        self.reread();
+    }
+
+    /// A service in its own words at a VIP: see [`configuration::section`].
+    pub(crate) fn section(&self, vip: IpAddr, lines: &str, servers: &[(&str, &str)]) -> String {
+        configuration::section(&self.lab, vip, lines, servers)
+    }
+
     /// Writes the configuration, sends SIGHUP and waits until it is in force.
     pub(crate) fn reload(&self, services: &[Service]) {
         self.configure(services);
+        self.reread();
+    }
+
+    fn reread(&self) {
         let log = self.hangup();
         assert!(log.contains("configuration read again"), "{log}");
     }
@@ -136,6 +166,32 @@ impl Bed {
 
     pub(crate) fn status(&self) -> Status {
         Client::new(&self.run_dir()).status().unwrap()
+    }
+
+    /// What `relvs status` shows.
+    pub(crate) fn page(&self) -> String {
+        let output = self.director.relvs(["status"]).unwrap();
+        succeeded(&output);
+        text(&output.stdout)
+    }
+
+    /// Gives the client one more address of the family of `like`, which ends in this number, and says which.
+    pub(crate) fn another_client(&self, like: IpAddr, last: u8) -> IpAddr {
+        let port = self.client().port_on("outside").unwrap();
+        let (v4, v6) = self.lab.plan().segment("outside").unwrap().host(last);
+        let (address, prefix): (IpAddr, u8) = if like.is_ipv4() { (v4.into(), 24) } else { (v6.into(), 64) };
+        // Deprecated (RFC 6724 rule 3), so that it is no source but where it is asked for.
+        let more = if like.is_ipv4() { "" } else { " nodad preferred_lft 0" };
+        self.client().ip(&format!("addr add {address}/{prefix} dev {}{more}", port.interface)).unwrap();
+        address
+    }
+
+    /// The server that answered all of so many requests, one after the other.
+    pub(crate) fn one_server(&self, load: Load, count: u64) -> String {
+        let report = load.requests(count).run(self.client()).unwrap();
+        assert_eq!(report.ok, count, "{report}");
+        assert_eq!(report.servers.len(), 1, "{report}");
+        report.servers.into_keys().collect()
     }
 
     /// How many requests, each on a connection of its own, `workers` at once: none may fail.
@@ -196,7 +252,7 @@ pub(crate) fn text(bytes: &[u8]) -> String {
 
 /// The counters of a service, summed over its servers.
 pub(crate) fn counters(status: &Status, target: SocketAddr, protocol: Protocol) -> relvs_api::Counters {
-    let key = relvs_model::ServiceKey { protocol, address: target.ip(), port: target.port() };
+    let key = relvs_model::ServiceKey::listen(protocol, target.ip(), target.port());
     let service = status.services.iter().find(|service| service.key == key);
     service.unwrap_or_else(|| panic!("no service {key} in {status:?}")).counters
 }

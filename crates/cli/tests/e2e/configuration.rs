@@ -41,11 +41,25 @@ pub(crate) fn rip(lab: &Lab, name: &str, vip: IpAddr) -> IpAddr {
     if vip.is_ipv4() { node.v4().into() } else { node.v6().into() }
 }
 
-/// The text of a relvs.toml for a director node; `settings` are further lines of `[director]`.
-pub(crate) fn text(lab: &Lab, director: &str, settings: &str, vips: &[IpAddr], services: &[Service]) -> String {
+/// `[director]` of a director node; `settings` are further lines of it.
+pub(crate) fn head(lab: &Lab, director: &str, settings: &str) -> String {
     let ports = lab.node(director).unwrap().ports();
     let interfaces: Vec<String> = ports.iter().map(|port| format!("{:?}", port.interface)).collect();
-    let mut text = format!("[director]\ninterfaces = [{}]\nflows = 16_384\n{settings}\n", interfaces.join(", "));
+    format!("[director]\ninterfaces = [{}]\nflows = 16_384\n{settings}\n", interfaces.join(", "))
+}
+
+/// A service in its own words: its lines, and its servers in the VIP's family with lines of their own.
+pub(crate) fn section(lab: &Lab, vip: IpAddr, lines: &str, servers: &[(&str, &str)]) -> String {
+    let mut text = format!("\n[[service]]\n{lines}\n");
+    for (name, lines) in servers {
+        let _ = writeln!(text, "[[service.server]]\naddress = \"{}\"\n{lines}", rip(lab, name, vip));
+    }
+    text
+}
+
+/// The text of a relvs.toml for a director node; `settings` are further lines of `[director]`.
+pub(crate) fn text(lab: &Lab, director: &str, settings: &str, vips: &[IpAddr], services: &[Service]) -> String {
+    let mut text = head(lab, director, settings);
     for service in services {
         for vip in vips {
             let (listen, protocol) = (SocketAddr::new(*vip, service.port), service.protocol);

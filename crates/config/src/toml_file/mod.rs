@@ -1,16 +1,19 @@
 //! relvs.toml (TOML 1.1) to a draft. Every value is read by itself and keeps its span; what is not known is reported.
 
 mod director;
+mod persistence;
+mod rule;
 mod section;
 mod service;
+mod settings;
 mod syntax;
 
 use crate::diagnostic::Severity;
-use crate::draft::DirectorDraft;
+use crate::draft::Common;
 use crate::lines::Lines;
 use crate::parsed::Parsed;
 use crate::report::{Fault, Problem, Report};
-use crate::rules;
+use crate::{marks, rules};
 use section::{Keys, Section};
 use syntax::Document;
 
@@ -20,7 +23,7 @@ pub use service::MAX_WEIGHT;
 /// A larger file is not read: it is no configuration.
 pub const MAX_BYTES: usize = 16 << 20;
 
-const KEYS: Keys = Keys { known: &["director", "service"], later: &[] };
+const KEYS: Keys = Keys { known: &["director", "timeouts", "ipvs", "rule", "service"], later: &[] };
 
 /// Reads the text of a relvs.toml; `file` is its name in diagnostics.
 pub fn parse_toml(file: &str, text: &str) -> Parsed {
@@ -42,7 +45,7 @@ fn read(file: &str, text: &str, encoding: Option<Problem>) -> Parsed {
     let mut report = Report::default();
     if text.len() > MAX_BYTES {
         report.error(&(0..0), Fault::new(format!("the file has {} bytes, of {MAX_BYTES} at most", text.len())));
-        return Parsed::new(file, &Lines::new(""), DirectorDraft::default(), Vec::new(), report);
+        return Parsed::new(file, &Lines::new(""), Common::default(), Vec::new(), report);
     }
     let lines = Lines::new(text);
     let (errors, patched) = syntax::patch(text, &lines);
@@ -50,13 +53,21 @@ fn read(file: &str, text: &str, encoding: Option<Problem>) -> Parsed {
 
     let root = Section::new(&document, document.root.get_ref(), 0..0, "relvs.toml");
     let director = root.table("director", "[director]", &mut report);
+    let timeouts = root.table("timeouts", "[timeouts]", &mut report);
+    let ipvs = root.table("ipvs", "[ipvs]", &mut report);
+    let rules = root.tables("rule", "[[rule]]", &mut report);
     let services = root.tables("service", "[[service]]", &mut report);
     root.finish(&KEYS, &mut report);
     let director = director.map(|section| director::read(&section, &mut report)).unwrap_or_default();
+    let timeouts = timeouts.map(|section| settings::timeouts(&section, &mut report)).unwrap_or_default();
+    let settings = ipvs.map(|section| settings::ipvs(&section, &mut report)).unwrap_or_default();
+    let rules = rules.iter().map(|section| rule::read(section, &mut report)).collect();
     let services = services.iter().map(|section| service::read(section, &mut report)).collect();
     let services = rules::accept(services, &lines, &mut report);
+    let rules = marks::accept(rules, &services, &mut report);
+    let common = Common { director, settings, timeouts, rules };
 
     report.problems.retain(|problem| !document.explains(problem));
     report.problems.extend(document.into_problems());
-    Parsed::new(file, &lines, director, services, report)
+    Parsed::new(file, &lines, common, services, report)
 }

@@ -3,8 +3,10 @@
 use super::syntax::Document;
 use crate::address::unknown;
 use crate::draft::Given;
+use crate::duration;
 use crate::names::nearest;
 use crate::report::{Fault, Report, Span, quoted};
+use relvs_model::{Persistence, Timeouts};
 use std::ops::RangeInclusive;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -73,38 +75,122 @@ impl<'d> Section<'d> {
         }
     }
 
+    /// A table within this one.
+    pub(super) fn within(&self, table: &'d DeTable<'d>, span: Span, title: &'static str) -> Self {
+        Section::new(self.document, table, span, title)
+    }
+
+    /// Its keys, those included that nobody knows.
+    pub(super) fn names(&self) -> impl Iterator<Item = (&'d str, Span)> {
+        self.table.keys().map(|key| (&**key.get_ref(), key.span()))
+    }
+
+    /// The value under a key, if it is what was meant.
+    pub(super) fn value(&self, key: &str) -> Given<&'d DeValue<'d>> {
+        match self.get(key) {
+            None => Given::Absent,
+            Some(value) if self.is_doubtful(value) => Given::Wrong,
+            Some(value) => Given::Is(value.get_ref(), value.span()),
+        }
+    }
+
+    /// The elements of an array, or what stands in the place of one that has only one element.
+    pub(super) fn elements(&self, key: &str) -> Vec<(&'d DeValue<'d>, Span)> {
+        match self.value(key) {
+            Given::Absent | Given::Wrong => Vec::new(),
+            Given::Is(DeValue::Array(array), _) => {
+                let meant = array.iter().filter(|element| !self.is_doubtful(element));
+                meant.map(|element| (element.get_ref(), element.span())).collect()
+            }
+            Given::Is(value, span) => vec![(value, span)],
+        }
+    }
+
+    /// Strings: one, or an array of them.
+    pub(super) fn strings(&self, key: &str, report: &mut Report) -> Vec<(&'d str, Span)> {
+        let mut found = Vec::new();
+        for (value, span) in self.elements(key) {
+            match value.as_str() {
+                Some(text) => found.push((text, span)),
+                None => report.error(&span, wrong_type(&format!("`{key}`"), "a string, or an array of strings", value)),
+            }
+        }
+        found
+    }
+
     pub(super) fn string(&self, key: &str, report: &mut Report) -> Given<&'d str> {
-        let value = match self.get(key) {
-            None => return Given::Absent,
-            Some(value) if self.is_doubtful(value) => return Given::Wrong,
-            Some(value) => value,
+        let (value, span) = match self.value(key) {
+            Given::Absent => return Given::Absent,
+            Given::Wrong => return Given::Wrong,
+            Given::Is(value, span) => (value, span),
         };
-        let Some(text) = value.get_ref().as_str() else {
-            report.error(&value.span(), wrong_type(&format!("`{key}`"), "a string", value.get_ref()));
+        let Some(text) = value.as_str() else {
+            report.error(&span, wrong_type(&format!("`{key}`"), "a string", value));
             return Given::Wrong;
         };
-        Given::Is(text, value.span())
+        Given::Is(text, span)
+    }
+
+    pub(super) fn boolean(&self, key: &str, report: &mut Report) -> Given<bool> {
+        match self.value(key) {
+            Given::Absent => Given::Absent,
+            Given::Wrong => Given::Wrong,
+            Given::Is(DeValue::Boolean(value), span) => Given::Is(*value, span),
+            Given::Is(value, span) => {
+                report.error(&span, wrong_type(&format!("`{key}`"), "true or false", value));
+                Given::Wrong
+            }
+        }
+    }
+
+    /// A time of at least a second and at most 31 days, in seconds: a number, or text with a unit.
+    pub(super) fn duration(&self, key: &str, report: &mut Report) -> Given<u32> {
+        let most = Persistence::MAX_TIMEOUT_S;
+        let found = match self.value(key) {
+            Given::Is(DeValue::String(text), span) => match duration::seconds(text) {
+                Ok(seconds) if (1..=u64::from(most)).contains(&seconds) => Given::Is(seconds as u32, span),
+                Ok(_) => {
+                    let fault = Fault::new(format!("`{key}` must be from 1 second to 31 days, not {}", quoted(text)));
+                    report.error(&span, fault);
+                    Given::Wrong
+                }
+                Err(fault) => {
+                    report.error(&span, fault);
+                    Given::Wrong
+                }
+            },
+            Given::Is(..) | Given::Absent | Given::Wrong => self.integer(key, 1..=most, report),
+        };
+        if let Given::Is(seconds, span) = &found
+            && *seconds > Timeouts::LONGEST_S
+        {
+            let longest = duration::spoken(Timeouts::LONGEST_S.into());
+            let fault =
+                Fault::new(format!("`{key}` is longer than {longest}, the longest time that flows are told apart by"));
+            report.warning(span, fault.help(format!("it acts as {longest}")));
+        }
+        found
     }
 
     /// An integer within `range`.
     pub(super) fn integer(&self, key: &str, range: RangeInclusive<u32>, report: &mut Report) -> Given<u32> {
-        let value = match self.get(key) {
-            None => return Given::Absent,
-            Some(value) if self.is_doubtful(value) => return Given::Wrong,
-            Some(value) => value,
+        let (value, span) = match self.value(key) {
+            Given::Absent => return Given::Absent,
+            Given::Wrong => return Given::Wrong,
+            Given::Is(value, span) => (value, span),
         };
-        let Some(integer) = value.get_ref().as_integer() else {
-            report.error(&value.span(), wrong_type(&format!("`{key}`"), "an integer", value.get_ref()));
+        let Some(integer) = value.as_integer() else {
+            report.error(&span, wrong_type(&format!("`{key}`"), "an integer", value));
             return Given::Wrong;
         };
         let number = i128::from_str_radix(integer.as_str(), integer.radix()).ok();
         match number.and_then(|number| u32::try_from(number).ok()).filter(|number| range.contains(number)) {
-            Some(number) => Given::Is(number, value.span()),
+            Some(number) => Given::Is(number, span),
             None => {
                 let (least, most) = range.into_inner();
                 let given = number.map_or_else(|| quoted(&integer.to_string()), |number| number.to_string());
                 let fault = Fault::new(format!("`{key}` must be from {least} to {most}, not {given}"));
-                report.error(&value.span(), fault);
+                report.error(&span, fault);
                 Given::Wrong
             }
         }

@@ -1,56 +1,67 @@
 //! `[[service]]` and `[[service.server]]`.
 
+use super::persistence;
 use super::section::{Keys, Section};
 use crate::address;
 use crate::draft::{Given, ServerDraft, ServiceDraft};
 use crate::report::{Fault, Report, Span};
-use relvs_model::{Method, Scheduler, ServiceKey};
+use relvs_model::{Method, Scheduler, SchedulerFlags, ServiceKey};
 use std::net::IpAddr;
 
-/// The greatest weight: IPVS keeps weights in a signed 32-bit number.
+/// The greatest weight, and the greatest threshold: IPVS keeps them in a signed 32-bit number.
 pub const MAX_WEIGHT: u32 = i32::MAX as u32;
 
-const SERVICE: Keys =
-    Keys { known: &["listen", "scheduler", "method", "server"], later: &["persistence", "check", "flags", "mark"] };
-const SERVER: Keys = Keys { known: &["address", "port", "weight", "method"], later: &["check"] };
-
-/// Where nothing is said. IPVS's own default is wlc; this follows the weights as wlc does, without asking for load.
-const DEFAULT_SCHEDULER: Scheduler = Scheduler::Wrr;
-
-/// All that IPVS has, in the model or not.
-const IPVS_SCHEDULERS: [&str; 14] =
-    ["rr", "wrr", "lc", "wlc", "lblc", "lblcr", "dh", "sh", "sed", "nq", "fo", "ovf", "mh", "twos"];
+const SERVICE: Keys = Keys {
+    known: &["listen", "mark", "family", "scheduler", "flags", "method", "persistence", "one_packet", "server"],
+    later: &["check"],
+};
+const SERVER: Keys =
+    Keys { known: &["address", "port", "weight", "method", "upper_threshold", "lower_threshold"], later: &["check"] };
+const FAMILIES: [(&str, bool); 2] = [("ipv4", false), ("ipv6", true)];
 
 pub(super) fn read(section: &Section<'_>, report: &mut Report) -> ServiceDraft {
     let before = report.problems.len();
     section.finish(&SERVICE, report);
-    let listen = listen(section, report);
+    let key = key(section, report);
     let schedulers = Scheduler::ALL.map(|scheduler| (scheduler.name(), scheduler));
-    let scheduler = section.word("scheduler", "scheduler", &schedulers, &IPVS_SCHEDULERS, report);
+    let default = Scheduler::default();
+    let scheduler = section.word("scheduler", "scheduler", &schedulers, &[], report).or(default).unwrap_or(default);
+    let flags = flags(section, report);
     let method = method(section, report);
-    let broken = section.is_broken() || report.problems.len() > before;
+    let persistence = persistence::read(section, report);
+    let one_packet = section.boolean("one_packet", report);
+    // A warning breaks nothing.
+    let broken = section.is_broken() || report.has_error_since(before);
     let servers = section.tables("server", "[[service.server]]", report);
-    ServiceDraft {
-        listen,
-        scheduler: scheduler.or(DEFAULT_SCHEDULER).unwrap_or(DEFAULT_SCHEDULER),
-        method,
-        persistent: section.get("persistence").is_some(),
-        servers: servers.iter().map(|section| server(section, report)).collect(),
-        broken,
-    }
+    let servers = servers.iter().map(|section| server(section, report)).collect();
+    ServiceDraft { key, scheduler, flags, method, persistence, one_packet, servers, broken }
 }
 
-fn listen(section: &Section<'_>, report: &mut Report) -> Given<ServiceKey> {
-    match section.string("listen", report) {
-        Given::Absent => {
-            // A service of a mark has no `listen`; the mark itself is reported.
-            if section.get("mark").is_none() {
-                section.missing("listen", "listen = \"192.0.2.100:80/tcp\"", report);
-            }
+/// What the service is known by: `listen`, or `mark` and `family`.
+fn key(section: &Section<'_>, report: &mut Report) -> Given<ServiceKey> {
+    let listen = section.string("listen", report);
+    let mark = section.integer("mark", 1..=u32::MAX, report);
+    let family = section.word("family", "family", &FAMILIES, &[], report);
+    if let (Given::Is(_, span), Given::Absent) = (&family, &mark) {
+        let fault = Fault::new("`family` is for services with a `mark`");
+        report.error(span, fault.help("leave it out: the address in `listen` says it"));
+    }
+    match (listen, mark) {
+        (Given::Is(..) | Given::Wrong, Given::Is(_, span)) => {
+            let fault = Fault::new("a service has `listen` or `mark`, not both");
+            report.error(&span, fault.help("remove one of them, or write two services"));
+            Given::Wrong
+        }
+        (Given::Wrong, _) | (_, Given::Wrong) => Given::Wrong,
+        (Given::Absent, Given::Is(mark, span)) => match family.or(false) {
+            Some(six) => Given::Is(ServiceKey::mark(mark, six), span),
+            None => Given::Wrong,
+        },
+        (Given::Absent, Given::Absent) => {
+            section.missing("listen", "listen = \"192.0.2.100:80/tcp\"", report);
             Given::Absent
         }
-        Given::Wrong => Given::Wrong,
-        Given::Is(text, span) => match address::listen(text) {
+        (Given::Is(text, span), Given::Absent) => match address::listen(text) {
             Ok(key) => Given::Is(key, span),
             Err(fault) => {
                 report.error(&span, fault);
@@ -60,15 +71,31 @@ fn listen(section: &Section<'_>, report: &mut Report) -> Given<ServiceKey> {
     }
 }
 
+fn flags(section: &Section<'_>, report: &mut Report) -> Vec<(SchedulerFlags, Option<Scheduler>, Span)> {
+    let mut found = Vec::new();
+    for (name, span) in section.strings("flags", report) {
+        match SchedulerFlags::named(name) {
+            Some((flag, whose)) => found.push((flag, whose, span)),
+            None => {
+                let names: Vec<&str> = SchedulerFlags::all_names().collect();
+                report.error(&span, address::unknown("flag", name, &names, &[]));
+            }
+        }
+    }
+    found
+}
+
 fn server(section: &Section<'_>, report: &mut Report) -> ServerDraft {
     let before = report.problems.len();
     section.finish(&SERVER, report);
     let (address, own_port) = endpoint(section, report);
     let port = port(section, own_port, report);
     let weight = section.integer("weight", 0..=MAX_WEIGHT, report);
+    let upper_threshold = section.integer("upper_threshold", 0..=MAX_WEIGHT, report);
+    let lower_threshold = section.integer("lower_threshold", 0..=MAX_WEIGHT, report);
     let method = method(section, report);
-    let broken = section.is_broken() || report.problems.len() > before;
-    ServerDraft { address, port, weight, method, broken }
+    let broken = section.is_broken() || report.has_error_since(before);
+    ServerDraft { address, port, weight, upper_threshold, lower_threshold, method, broken }
 }
 
 /// The address, and the port that is written with it.

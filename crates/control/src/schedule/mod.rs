@@ -1,14 +1,18 @@
-//! What each scheduler needs laid out: the sequence of its choices, and where in it a changed service goes on.
+//! What each scheduler needs laid out, and where in its sequence a changed service goes on.
 //!
-//! A scheduler is a file here and a line in [`preparation`]; how the core takes a choice from what is laid out is
-//! `relvs_core::schedule`'s.
+//! What a scheduler wants is said in `relvs_core::schedule`'s table, and there it takes its choices from it; a layout
+//! is a file here and a line in [`preparation`].
 
+mod buckets;
+mod list;
+mod maglev;
 mod round;
 mod rr;
 mod wrr;
 
 pub(crate) use round::{Full, Round};
 
+use relvs_core::schedule::{Layout, SCHEDULERS};
 use relvs_model::{Scheduler, Server};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -33,30 +37,68 @@ pub(crate) struct Before<'a> {
     pub(crate) cursor: u64,
 }
 
+/// What is laid out.
+#[derive(Clone, Copy)]
+pub(crate) struct Servers<'a> {
+    /// In the order in which they were added.
+    pub(crate) servers: &'a [Server],
+    /// Of each, its latest weight that was not 0.
+    pub(crate) last_weights: &'a [u32],
+}
+
+impl<'a> Servers<'a> {
+    /// With their indices, in the order in which IPVS goes through them: a new one is put at the list's head.
+    fn list(&self) -> impl Iterator<Item = (usize, &'a Server)> + Clone {
+        list(self.servers)
+    }
+}
+
 /// How a scheduler's tables are prepared.
 pub(crate) struct Preparation {
     /// Its number in the service's record.
     pub(crate) number: u8,
-    /// Lays out the round of these servers.
-    pub(crate) lay_out: fn(&[Server], &mut Round) -> Result<(), Full>,
+    /// Lays out the round, list or table of these servers.
+    pub(crate) lay_out: fn(Servers<'_>, &mut Round) -> Result<(), Full>,
     /// Where the sequence goes on when the servers change. A new service was without servers before.
     pub(crate) resume: fn(&Before<'_>, &[Server]) -> Start,
 }
 
-/// The preparation for a scheduler.
+/// The preparation for a scheduler. One that the core does not know never finds a server.
 pub(crate) fn preparation(scheduler: Scheduler) -> Preparation {
-    use relvs_core::schedule::ROUND;
-    match scheduler {
-        Scheduler::Rr => Preparation { number: ROUND, lay_out: rr::lay_out, resume: rr::resume },
-        Scheduler::Wrr => Preparation { number: ROUND, lay_out: wrr::lay_out, resume: wrr::resume },
+    let line = SCHEDULERS.iter().find(|line| line.name == scheduler.name());
+    let (number, layout) = line.map_or((0, Layout::List), |line| (line.number, line.layout));
+    let has_no_sequence = |_: &Before<'_>, _: &[Server]| Start::default();
+    match layout {
+        Layout::List => Preparation { number, lay_out: list::lay_out, resume: has_no_sequence },
+        Layout::Turns => Preparation { number, lay_out: rr::lay_out, resume: rr::resume },
+        Layout::WeightedTurns => Preparation { number, lay_out: wrr::lay_out, resume: wrr::resume },
+        Layout::WeightedSlots => Preparation { number, lay_out: buckets::weighted, resume: has_no_sequence },
+        Layout::Slots => Preparation { number, lay_out: buckets::equal, resume: has_no_sequence },
+        Layout::Maglev => Preparation { number, lay_out: maglev::lay_out, resume: has_no_sequence },
     }
 }
 
-/// The servers with their indices in the order in which IPVS goes through them: a new one is put at the list's head.
-fn list(servers: &[Server]) -> impl Iterator<Item = (usize, &Server)> {
+/// The servers with their indices in the order in which IPVS goes through them.
+fn list(servers: &[Server]) -> impl Iterator<Item = (usize, &Server)> + Clone {
     servers.iter().enumerate().rev()
 }
 
 fn endpoint(server: &Server) -> SocketAddr {
     SocketAddr::new(server.address, server.port)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_core_knows_every_scheduler_and_no_other() {
+        for scheduler in Scheduler::ALL {
+            assert_ne!(preparation(scheduler).number, 0, "{scheduler}");
+        }
+        for line in SCHEDULERS {
+            assert!(line.name.parse::<Scheduler>().is_ok(), "{}", line.name);
+        }
+        assert_eq!(SCHEDULERS.len(), Scheduler::ALL.len());
+    }
 }

@@ -1,11 +1,12 @@
 //! Round robin (ip_vs_rr.c): the next available server after the one that was used last, round and round.
 
-use super::{Before, Full, Round, Start, endpoint, list};
+use super::{Before, Full, Round, Servers, Start, endpoint, list};
 use relvs_model::Server;
 use std::{collections::BTreeMap, net::SocketAddr};
 
-pub(super) fn lay_out(servers: &[Server], round: &mut Round) -> Result<(), Full> {
-    round.band(available(servers) as u64, list(servers).filter(|(_, server)| server.weight > 0).map(|(at, _)| at))
+pub(super) fn lay_out(servers: Servers<'_>, round: &mut Round) -> Result<(), Full> {
+    let turn = servers.list().filter(|(_, server)| server.weight > 0).map(|(at, _)| at);
+    round.band(available(servers.servers) as u64, turn)
 }
 
 /// IPVS points at the last used server. When that one is removed, it points at the one before it, so that the sequence

@@ -5,15 +5,16 @@
 //! weights that occur all passes are the same, so a band stands for each distinct weight, and a round of any length
 //! is a few bands.
 
-use super::{Before, Full, Round, Start, list};
+use super::{Before, Full, Round, Servers, Start};
+use relvs_core::schedule::HEAD;
 use relvs_model::Server;
 use std::collections::BTreeSet;
 
-pub(super) fn lay_out(servers: &[Server], round: &mut Round) -> Result<(), Full> {
-    let levels = Levels::of(servers);
+pub(super) fn lay_out(servers: Servers<'_>, round: &mut Round) -> Result<(), Full> {
+    let levels = Levels::of(servers.servers);
     for step in &levels.steps {
         let takes = |server: &Server| u64::from(server.weight) / levels.divisor >= step.level;
-        round.band(step.choices(), list(servers).filter(|(_, server)| takes(server)).map(|(at, _)| at))?;
+        round.band(step.choices(), servers.list().filter(|(_, server)| takes(server)).map(|(at, _)| at))?;
     }
     Ok(())
 }
@@ -40,7 +41,8 @@ pub(super) fn resume(before: &Before<'_>, after: &[Server]) -> Start {
 /// IPVS's current weight: that of the last choice; where none was made yet, that of the pass that comes.
 fn current(before: &Before<'_>) -> u64 {
     let levels = Levels::of(before.servers);
-    let choice = if before.cursor == before.start.cursor { Some(before.cursor) } else { before.cursor.checked_sub(1) };
+    let at_head = before.cursor == before.start.cursor || before.cursor & HEAD != 0;
+    let choice = if at_head { Some(before.cursor & !HEAD) } else { before.cursor.checked_sub(1) };
     choice.and_then(|choice| levels.at(choice)).map_or(0, |level| (level - 1) * levels.divisor + 1)
 }
 

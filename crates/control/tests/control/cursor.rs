@@ -1,6 +1,7 @@
-//! Changes in the middle of a sequence: it goes on as IPVS's does.
+//! Changes in the middle of a sequence that are made at once, or that change nothing.
 
 use crate::{
+    both::caller,
     ipvs::Ipvs,
     rig::{Rig, SMALL, key, numbered, server, weighted},
 };
@@ -9,77 +10,8 @@ use relvs_core::{Block, Tables, table::service};
 use relvs_model::{Scheduler, Service};
 use std::net::IpAddr;
 
-#[derive(Clone, Debug)]
-enum Step {
-    /// Adds the server, or gives it this weight if it is there.
-    Weight(u32, u32),
-    Remove(u32),
-    Switch(Scheduler),
-    Arrive(u8),
-}
-
-fn weights() -> impl Strategy<Value = u32> {
-    prop_oneof![
-        3 => 0..4_u32,
-        2 => (0..4_u32).prop_map(|n| n * 6),
-        1 => 0..20_u32,
-        1 => 2_147_483_600..=2_147_483_647_u32,
-    ]
-}
-
-fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let schedulers = prop_oneof![Just(Scheduler::Rr), Just(Scheduler::Wrr)];
-    let step = prop_oneof![
-        6 => (1..7_u32, weights()).prop_map(|(id, weight)| Step::Weight(id, weight)),
-        2 => (1..7_u32).prop_map(Step::Remove),
-        1 => schedulers.prop_map(Step::Switch),
-        6 => (0..20_u8).prop_map(Step::Arrive),
-    ];
-    proptest::collection::vec(step, 1..40)
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
-
-    #[test]
-    fn one_change_after_another_goes_on_as_ipvs(wrr: bool, steps in steps()) {
-        let scheduler = if wrr { Scheduler::Wrr } else { Scheduler::Rr };
-        let (mut rig, mut ipvs) = (Rig::new(SMALL), Ipvs::new(scheduler));
-        let mut service = weighted(scheduler, &[]);
-        rig.apply(std::slice::from_ref(&service)).unwrap();
-        for step in steps {
-            match step {
-                Step::Arrive(times) => {
-                    for _ in 0..times {
-                        prop_assert_eq!(rig.arrive(service.key).map(|s| s.ip()), ipvs.arrive().map(address));
-                    }
-                    continue;
-                }
-                Step::Weight(id, weight) => match place(&service, id) {
-                    Some(at) if service.servers[at].weight == weight => continue,
-                    Some(at) => {
-                        service.servers[at].weight = weight;
-                        ipvs.edit(id, weight);
-                    }
-                    None => {
-                        service.servers.push(numbered(id, weight));
-                        ipvs.add(id, weight);
-                    }
-                },
-                Step::Remove(id) => {
-                    let Some(at) = place(&service, id) else { continue };
-                    service.servers.remove(at);
-                    ipvs.remove(id);
-                }
-                Step::Switch(scheduler) if service.scheduler == scheduler => continue,
-                Step::Switch(scheduler) => {
-                    service.scheduler = scheduler;
-                    ipvs.switch(scheduler);
-                }
-            }
-            rig.apply(std::slice::from_ref(&service)).unwrap();
-        }
-    }
 
     /// Where the order of the single steps makes no difference to IPVS, neither does taking them at once.
     #[test]
@@ -89,6 +21,7 @@ proptest! {
         let (mut rig, mut ipvs) = (Rig::new(SMALL), Ipvs::new(Scheduler::Rr));
         let mut service = weighted(Scheduler::Rr, &[]);
         rig.apply(std::slice::from_ref(&service)).unwrap();
+        let caller = caller(false, 0, 0);
         for (mut changes, arrivals) in batches {
             changes.sort_unstable();
             changes.dedup_by_key(|(id, ..)| *id);
@@ -107,13 +40,13 @@ proptest! {
                     (None, true) => {}
                     (None, false) => {
                         service.servers.push(numbered(id, weight));
-                        ipvs.add(id, weight);
+                        ipvs.add(id, (address(id), 8080).into(), weight);
                     }
                 }
             }
             rig.apply(std::slice::from_ref(&service)).unwrap();
             for _ in 0..arrivals {
-                prop_assert_eq!(rig.arrive(service.key).map(|s| s.ip()), ipvs.arrive().map(address));
+                prop_assert_eq!(rig.arrive(service.key).map(|s| s.ip()), ipvs.arrive(&caller).map(address));
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Every service and every NAT server is found where the core looks, and nothing else is.
 
-use crate::rig::{Rig, SMALL, key, server};
+use crate::rig::{Rig, SMALL, http, key, server};
 use proptest::prelude::*;
 use relvs_control::{Control, Limits};
 use relvs_core::table::entry::SERVER;
@@ -28,16 +28,16 @@ fn services() -> impl Strategy<Value = Vec<Service>> {
         let mut keys = BTreeSet::new();
         let made = drafts.into_iter().filter_map(|(vip, port, udp, servers)| {
             let protocol = if udp { Protocol::Udp } else { Protocol::Tcp };
-            let key = ServiceKey { protocol, address: address(vip), port };
+            let key = ServiceKey::listen(protocol, address(vip), port);
             let mut endpoints = BTreeSet::new();
             let servers = servers.into_iter().filter_map(|((four, six, _), nat_port, weight, method)| {
                 let method = Method::ALL[method];
                 let port = if method == Method::Nat { nat_port } else { port };
                 let address = address((four, six, vip.2));
-                endpoints.insert((address, port)).then_some(Server { address, port, weight, method })
+                endpoints.insert((address, port)).then_some(Server::new(address, port, weight, method))
             });
             let servers = servers.collect();
-            keys.insert(key).then_some(Service { key, scheduler: Scheduler::Rr, servers })
+            keys.insert(key).then_some(Service::new(key, Scheduler::Rr, servers))
         });
         made.collect()
     })
@@ -60,9 +60,9 @@ fn check(rig: &Rig, probes: &[Service]) -> Result<(), TestCaseError> {
         for server in &service.servers {
             let nat = rig.control.destinations().any(|(_, key, held, _)| {
                 (held.address, held.port, held.method) == (server.address, server.port, Method::Nat)
-                    && key.protocol == service.key.protocol
+                    && key.protocol() == service.key.protocol()
             });
-            let found = rig.entry(server.address, server.port, service.key.protocol, SERVER);
+            let found = rig.entry(server.address, server.port, service.key.protocols()[0], SERVER);
             prop_assert_eq!(found.is_some(), nat, "{:?}", server);
         }
     }
@@ -84,7 +84,7 @@ proptest! {
     #[test]
     fn the_same_seed_gives_the_same_image(state in services(), seed: u64) {
         let control = Control::new(SMALL);
-        let image = |seed| control.prepare(&state, 1, seed, &|_| 0).unwrap().image;
+        let image = |seed| control.prepare(&state.clone().into(), 1, seed, &|_| 0).unwrap().image;
         prop_assert_eq!(image(seed), image(seed));
         prop_assert!(image(seed).multiplier % 2 == 1);
     }
@@ -94,13 +94,8 @@ proptest! {
 fn full_sets_are_avoided() {
     // Four times as many services as sets, less a few: a multiplier taken at random almost never does.
     let limits = Limits { sets: 4, ..SMALL };
-    let state: Vec<_> = (0..13)
-        .map(|n| Service {
-            key: ServiceKey { address: Ipv4Addr::new(192, 0, 2, n).into(), ..key("192.0.2.0:80/tcp") },
-            scheduler: Scheduler::Rr,
-            servers: Vec::new(),
-        })
-        .collect();
+    let state: Vec<_> =
+        (0..13).map(|n| Service::new(http(Ipv4Addr::new(192, 0, 2, n)), Scheduler::Rr, Vec::new())).collect();
     let mut rig = Rig::new(limits);
     rig.apply(&state).unwrap();
     check(&rig, &state).unwrap();
@@ -109,8 +104,7 @@ fn full_sets_are_avoided() {
 #[test]
 fn a_nat_server_answers_as_long_as_its_flows_may_last() {
     let mut rig = Rig::new(SMALL);
-    let http =
-        Service { key: key("192.0.2.100:80/tcp"), scheduler: Scheduler::Rr, servers: vec![server("10.0.0.1:8080", 0)] };
+    let http = Service::new(key("192.0.2.100:80/tcp"), Scheduler::Rr, vec![server("10.0.0.1:8080", 0)]);
     let again = Service { key: key("192.0.2.101:80/tcp"), ..http.clone() };
     let found = |rig: &Rig| rig.entry("10.0.0.1".parse().unwrap(), 8080, Protocol::Tcp, SERVER).is_some();
     rig.apply(&[http.clone(), again.clone()]).unwrap();
@@ -124,7 +118,7 @@ fn a_nat_server_answers_as_long_as_its_flows_may_last() {
     for number in retired {
         assert!(rig.control.release(number));
     }
-    let image = rig.control.prepare(&[], 0, 0, &|_| 0).unwrap().image;
+    let image = rig.control.prepare(&Vec::new().into(), 0, 0, &|_| 0).unwrap().image;
     assert!(!image.nat);
     rig.apply(&[]).unwrap();
     assert!(!found(&rig));

@@ -1,8 +1,11 @@
-//! Service tables in ordinary memory: both halves of what an image holds, and nothing else.
+//! Service tables in ordinary memory: both halves of what an image holds, and what else schedulers look at.
 
 use relvs_control::{Image, Limits};
-use relvs_core::{Block, Constants, Reason, Route, Tables, Zone};
-use std::cell::Cell;
+use relvs_core::{
+    Block, Constants, Reason, Route, Tables, Zone,
+    table::{destination::Destination, load},
+};
+use std::cell::{Cell, RefCell};
 
 #[derive(Clone, Copy)]
 pub(crate) struct Words<'a>(&'a [Cell<u64>]);
@@ -34,7 +37,17 @@ pub(crate) struct Memory {
     services: Vec<Cell<u64>>,
     bands: Vec<Cell<u64>>,
     rings: Vec<Cell<u64>>,
+    rules: Vec<Cell<u64>>,
+    destinations: Vec<Cell<u64>>,
+    loads: Vec<Cell<u64>>,
+    request: Vec<Cell<u64>>,
+    near_keys: RefCell<Vec<[u64; 4]>>,
+    near: Vec<Cell<u64>>,
+    dice: Cell<u64>,
 }
+
+/// Addresses that there is room to remember.
+const NEAR: usize = 256;
 
 impl Memory {
     pub(crate) fn new(limits: Limits) -> Self {
@@ -46,6 +59,13 @@ impl Memory {
             services: words(limits.services, 8),
             bands: words(limits.bands, 2),
             rings: words(limits.ring, 1),
+            rules: words(limits.rules, 16),
+            destinations: words(limits.destinations, 8),
+            loads: words(limits.destinations, 4),
+            request: vec![Cell::new(0); 16],
+            near_keys: RefCell::default(),
+            near: vec![Cell::new(0); NEAR * 16],
+            dice: Cell::new(1),
         }
     }
 
@@ -59,6 +79,14 @@ impl Memory {
         write(&self.bands, half * limits.bands, &image.bands);
         let rings: Vec<_> = image.rings.iter().map(|slot| [*slot]).collect();
         write(&self.rings, half * limits.ring, &rings);
+        write(&self.rules, half * limits.rules, &image.rules);
+    }
+
+    /// Writes a destination's record, and its weight where its load is.
+    pub(crate) fn destination(&self, number: u32, record: &Destination, weight: u32) {
+        write(&self.destinations, number, &[record.pack()]);
+        let load = Memory::words(&self.loads, number, 4).unwrap();
+        load.store(load::TEMPLATES, u64::from(weight) << 32);
     }
 
     fn words<'a>(table: &'a [Cell<u64>], index: u32, words: usize) -> Option<Words<'a>> {
@@ -96,8 +124,27 @@ impl<'a> Tables for &'a Memory {
     fn band(&self, index: u32) -> Option<[u64; 2]> {
         Memory::words(&self.bands, index, 2).map(|band| [band.load(0), band.load(1)])
     }
-    fn ring(&self, index: u32) -> u32 {
-        self.rings.get(index as usize).map_or(0, |slot| slot.get() as u32)
+    fn ring(&self, index: u32) -> u64 {
+        self.rings.get(index as usize).map_or(0, Cell::get)
+    }
+    fn load_of(&self, number: u32) -> Option<Words<'a>> {
+        Memory::words(&self.loads, number, 4)
+    }
+    fn near(&self, key: &[u64; 4]) -> Option<Words<'a>> {
+        let at = self.near_keys.borrow().iter().position(|known| known == key)?;
+        Memory::words(&self.near, at as u32, 16)
+    }
+    fn remember_near(&self, key: &[u64; 4]) {
+        let mut keys = self.near_keys.borrow_mut();
+        assert!(keys.len() < NEAR && !keys.contains(key));
+        keys.push(*key);
+    }
+    fn walk<S: FnMut(u32) -> bool>(&self, count: u32, step: &mut S) {
+        let _ = (0..count).all(step);
+    }
+    fn random(&self) -> u32 {
+        self.dice.set(self.dice.get().wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1));
+        (self.dice.get() >> 32) as u32
     }
 
     fn now(&self) -> u16 {
@@ -109,8 +156,8 @@ impl<'a> Tables for &'a Memory {
     fn interface(&self, _: u32) -> Option<Words<'a>> {
         None
     }
-    fn destination(&self, _: u32) -> Option<Words<'a>> {
-        None
+    fn destination(&self, number: u32) -> Option<Words<'a>> {
+        Memory::words(&self.destinations, number, 8)
     }
     fn hop(&self, _: u32) -> Option<Words<'a>> {
         None
@@ -125,7 +172,7 @@ impl<'a> Tables for &'a Memory {
         None
     }
     fn request(&self) -> Option<Words<'a>> {
-        None
+        Memory::words(&self.request, 0, 16)
     }
     fn open4(&self) -> u64 {
         0
@@ -139,14 +186,32 @@ impl<'a> Tables for &'a Memory {
     fn insert6(&self) -> u64 {
         0
     }
+    fn persist4(&self) -> u64 {
+        0
+    }
+    fn persist6(&self) -> u64 {
+        0
+    }
+    fn schedule(&self) -> u64 {
+        0
+    }
+    fn template4(&self) -> u64 {
+        0
+    }
+    fn template6(&self) -> u64 {
+        0
+    }
+    fn rule(&self, index: u32) -> Option<Words<'a>> {
+        Memory::words(&self.rules, index, 16)
+    }
     fn route(&self, _: bool, _: [u64; 2], _: [u64; 2]) -> Route {
         Route::None
     }
     fn want(&self, _: [u64; 2]) {}
-    fn fragment(&self, _: &[u64; 5]) -> Option<u64> {
+    fn fragment(&self, _: &[u64; 5]) -> Option<Words<'a>> {
         None
     }
-    fn remember_fragment(&self, _: &[u64; 5], _: u64) {}
+    fn remember_fragment(&self, _: &[u64; 5], _: &[u64; 4]) {}
     fn decapsulates(&self, _: [u64; 2]) -> bool {
         false
     }

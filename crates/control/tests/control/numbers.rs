@@ -1,8 +1,8 @@
 //! Numbers of destinations, and their records, over any sequence of changes.
 
-use crate::rig::{Rig, SMALL, key, server};
+use crate::rig::{Rig, SMALL, http, key, server};
 use proptest::prelude::*;
-use relvs_core::table::destination::{AVAILABLE, Destination, NONE, method};
+use relvs_core::table::destination::{AVAILABLE, Destination, NONE, QUIESCED, method};
 use relvs_model::{Method, Scheduler, Server, Service, ServiceKey};
 use std::{collections::BTreeMap, net::Ipv4Addr};
 
@@ -20,12 +20,12 @@ fn states() -> impl Strategy<Value = Vec<(State, Vec<prop::sample::Index>)>> {
 
 fn services(state: &State) -> Vec<Service> {
     let made = (1..).zip(state).filter_map(|(n, servers)| {
-        let key = ServiceKey { address: Ipv4Addr::new(192, 0, 2, n).into(), ..key("192.0.2.0:80/tcp") };
+        let key = http(Ipv4Addr::new(192, 0, 2, n));
         let servers = (1..).zip(servers.as_ref()?).filter_map(|(n, server)| {
             let (weight, method) = (*server)?;
-            Some(Server { address: Ipv4Addr::new(10, 0, 0, n).into(), port: 80, weight, method })
+            Some(Server::new(Ipv4Addr::new(10, 0, 0, n).into(), 80, weight, method))
         });
-        Some(Service { key, scheduler: Scheduler::Wrr, servers: servers.collect() })
+        Some(Service::new(key, Scheduler::Wrr, servers.collect()))
     });
     made.collect()
 }
@@ -43,7 +43,7 @@ proptest! {
         let mut numbers: BTreeMap<Known, u32> = BTreeMap::new();
         for (state, releases) in states {
             let desired = services(&state);
-            let prepared = rig.control.prepare(&desired, 0, 0, &|_| 0).unwrap();
+            let prepared = rig.control.prepare(&desired.clone().into(), 0, 0, &|_| 0).unwrap();
             for (number, record) in &prepared.destinations {
                 prop_assert_ne!(table.insert(*number, *record), Some(*record), "written without need");
             }
@@ -63,8 +63,13 @@ proptest! {
             live.sort();
             held.sort();
             prop_assert_eq!(live, held);
-            for (number, _, _, retired) in rig.control.destinations() {
-                prop_assert_eq!(table[&number].flags, if retired { 0 } else { AVAILABLE });
+            for (number, _, server, retired) in rig.control.destinations() {
+                let flags = match (retired, server.weight) {
+                    (true, _) => 0,
+                    (false, 0) => AVAILABLE | QUIESCED,
+                    (false, _) => AVAILABLE,
+                };
+                prop_assert_eq!(table[&number].flags, flags);
             }
             numbers = now;
 
@@ -84,7 +89,7 @@ proptest! {
 }
 
 fn one(server: Server) -> Vec<Service> {
-    vec![Service { key: key("192.0.2.100:80/tcp"), scheduler: Scheduler::Rr, servers: vec![server] }]
+    vec![Service::new(key("192.0.2.100:80/tcp"), Scheduler::Rr, vec![server])]
 }
 
 fn listed(rig: &Rig) -> Vec<(u32, Method, bool)> {
@@ -123,11 +128,7 @@ fn another_method_is_another_destination() {
 #[test]
 fn a_record_is_in_memory_order() {
     let mut rig = Rig::new(SMALL);
-    let state = Service {
-        key: key("[2001:db8::64]:443/tcp"),
-        scheduler: Scheduler::Rr,
-        servers: vec![server("[fd00::1]:8443", 1)],
-    };
+    let state = Service::new(key("[2001:db8::64]:443/tcp"), Scheduler::Rr, vec![server("[fd00::1]:8443", 1)]);
     rig.apply(&[
         state,
         Service { servers: vec![server("10.0.0.1:8080", 1)], ..one(server("10.0.0.1:80", 1))[0].clone() },

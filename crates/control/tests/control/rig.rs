@@ -1,35 +1,41 @@
 //! A control with tables: states are applied as a daemon applies them, connections arrive and are scheduled by the core.
 
-use crate::memory::Memory;
-use relvs_control::{Control, Limits, Plan, Refusal};
-use relvs_core::{Block, Family, Tables, V4, V6, schedule, table::entry, table::service};
-use relvs_model::{Method, Protocol, Scheduler, Server, Service, ServiceKey};
+use crate::memory::{Memory, Words};
+use relvs_control::{Control, Desired, Limits, Plan, Refusal};
+use relvs_core::{Block, Family, Tables, V4, V6, schedule, schedule::Arrival, table::entry, table::service};
+use relvs_model::{Listen, Method, Protocol, Scheduler, Server, Service, ServiceKey};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-pub(crate) const SMALL: Limits = Limits { sets: 256, services: 64, bands: 512, ring: 2048, destinations: 512 };
+pub(crate) const SMALL: Limits =
+    Limits { sets: 256, services: 64, bands: 512, ring: 1 << 14, rules: 64, destinations: 512 };
 
 pub(crate) fn key(text: &str) -> ServiceKey {
     let (endpoint, protocol) = text.split_once('/').unwrap();
     let endpoint: SocketAddr = endpoint.parse().unwrap();
-    ServiceKey { protocol: protocol.parse().unwrap(), address: endpoint.ip(), port: endpoint.port() }
+    ServiceKey::listen(protocol.parse().unwrap(), endpoint.ip(), endpoint.port())
+}
+
+/// Port 80 of this VIP.
+pub(crate) fn http(vip: impl Into<IpAddr>) -> ServiceKey {
+    ServiceKey::listen(Protocol::Tcp, vip.into(), 80)
 }
 
 /// A NAT server.
 pub(crate) fn server(endpoint: &str, weight: u32) -> Server {
     let endpoint: SocketAddr = endpoint.parse().unwrap();
-    Server { address: endpoint.ip(), port: endpoint.port(), weight, method: Method::Nat }
+    Server::new(endpoint.ip(), endpoint.port(), weight, Method::Nat)
 }
 
 /// The NAT server with this number.
 pub(crate) fn numbered(number: u32, weight: u32) -> Server {
     let address = IpAddr::V4(Ipv4Addr::from_bits(Ipv4Addr::new(10, 0, 0, 0).to_bits() + number));
-    Server { address, port: 8080, weight, method: Method::Nat }
+    Server::new(address, 8080, weight, Method::Nat)
 }
 
 /// 192.0.2.100:80/tcp with these weights.
 pub(crate) fn weighted(scheduler: Scheduler, weights: &[u32]) -> Service {
     let servers = weights.iter().zip(1..).map(|(weight, number)| numbered(number, *weight)).collect();
-    Service { key: key("192.0.2.100:80/tcp"), scheduler, servers }
+    Service::new(key("192.0.2.100:80/tcp"), scheduler, servers)
 }
 
 pub(crate) struct Rig {
@@ -47,8 +53,13 @@ impl Rig {
         Rig { limits, control, memory, half: 0, multiplier: 1, seed: 0 }
     }
 
-    /// Applies a state; through JSON, as if a new daemon had taken over before.
-    pub(crate) fn apply(&mut self, desired: &[Service]) -> Result<Plan, Refusal> {
+    /// Applies these services; through JSON, as if a new daemon had taken over before.
+    pub(crate) fn apply(&mut self, services: &[Service]) -> Result<Plan, Refusal> {
+        self.apply_all(&Desired { services: services.to_vec(), ..self.control.desired().clone() })
+    }
+
+    /// The same with everything else.
+    pub(crate) fn apply_all(&mut self, desired: &Desired) -> Result<Plan, Refusal> {
         let json = serde_json::to_string(&self.control).unwrap();
         self.control = serde_json::from_str::<Control>(&json).unwrap().with_limits(self.limits);
         self.seed += 1;
@@ -62,6 +73,9 @@ impl Rig {
         (self.half, self.multiplier) = (half, prepared.image.multiplier);
         let plan = prepared.plan.clone();
         self.control.commit(prepared);
+        for ((number, record), (.., server, _)) in self.control.records().zip(self.control.destinations()) {
+            self.memory.destination(number, &record, server.weight);
+        }
         Ok(plan)
     }
 
@@ -84,21 +98,39 @@ impl Rig {
 
     /// The index of a service's record, as the core finds it.
     pub(crate) fn service(&self, key: ServiceKey) -> Option<u32> {
-        self.entry(key.address, key.port, key.protocol, 0).map(|value| value as u32)
+        let ServiceKey::Listen(Listen { protocol, address, port }) = key else {
+            return self.control.index_of(key).map(|at| self.half * self.limits.services + at);
+        };
+        self.entry(address, port, protocol, 0).map(|value| value as u32)
     }
 
     /// Whether the service at this index takes no new flows, because it was removed.
     pub(crate) fn takes_none(&self, index: u32) -> bool {
-        schedule::pick(&&self.memory, index) == Err(relvs_core::Reason::NoFlow)
+        schedule::pick(&&self.memory, index, &Arrival::default()) == Err(relvs_core::Reason::NoFlow)
     }
 
     /// The server that a new connection to this service reaches.
     pub(crate) fn arrive(&self, key: ServiceKey) -> Option<SocketAddr> {
-        let number = schedule::pick(&&self.memory, self.service(key).expect("the service is not found")).ok()?;
+        self.arrive_as(key, &Arrival::default())
+    }
+
+    /// The same, with what schedulers see of the connection.
+    pub(crate) fn arrive_as(&self, key: ServiceKey, arrival: &Arrival) -> Option<SocketAddr> {
+        let index = self.service(key).expect("the service is not found");
+        let number = schedule::pick(&&self.memory, index, arrival).ok()?;
         let found = self.control.destinations().find(|(n, ..)| *n == number);
         let (_, service, server, retired) = found.expect("the ring has a number that is of no destination");
         assert!(service == key && !retired);
         Some(SocketAddr::new(server.address, server.port))
+    }
+
+    /// The record of how loaded a server of this service is.
+    pub(crate) fn load_of(&self, key: ServiceKey, server: SocketAddr) -> Words<'_> {
+        let is = |(_, service, of, retired): &(u32, ServiceKey, &Server, bool)| {
+            (*service, SocketAddr::new(of.address, of.port), *retired) == (key, server, false)
+        };
+        let (number, ..) = self.control.destinations().find(is).expect("the server is none of this service");
+        (&self.memory).load_of(number).unwrap()
     }
 
     /// Sets a service's cursor.

@@ -1,8 +1,8 @@
 //! Many services: how long it takes is printed, that all are found is checked.
 
-use crate::rig::{Rig, key};
+use crate::rig::{Rig, http};
 use relvs_control::Limits;
-use relvs_model::{Method, Scheduler, Server, Service, ServiceKey};
+use relvs_model::{Method, Scheduler, Server, Service};
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     time::Instant,
@@ -13,23 +13,19 @@ const SERVERS: u32 = 10;
 
 /// What a director's tables have when nothing else is said.
 const LIMITS: Limits =
-    Limits { sets: 1 << 14, services: 1 << 14, bands: 1 << 16, ring: 1 << 19, destinations: 1 << 17 };
+    Limits { sets: 1 << 14, services: 1 << 14, bands: 1 << 16, ring: 1 << 19, rules: 0, destinations: 1 << 17 };
 
 fn services(six: bool, method: Method) -> Vec<Service> {
     let address = |net: Ipv4Addr, n: u32| -> IpAddr {
         let four = Ipv4Addr::from_bits(net.to_bits() + n);
         if six { Ipv6Addr::from_bits((0x2001_0db8 << 96) + u128::from(four.to_bits())).into() } else { four.into() }
     };
-    let server = |service: u32, n: u32| Server {
-        address: address(Ipv4Addr::new(10, 0, 0, 0), service * SERVERS + n),
-        port: 80,
-        weight: n % 3,
-        method,
+    let server = |service: u32, n: u32| {
+        Server::new(address(Ipv4Addr::new(10, 0, 0, 0), service * SERVERS + n), 80, n % 3, method)
     };
-    let service = |n| Service {
-        key: ServiceKey { address: address(Ipv4Addr::new(198, 18, 0, 0), n), ..key("192.0.2.0:80/tcp") },
-        scheduler: Scheduler::Wrr,
-        servers: (0..SERVERS).map(|server_n| server(n, server_n)).collect(),
+    let service = |n| {
+        let servers = (0..SERVERS).map(|server_n| server(n, server_n)).collect();
+        Service::new(http(address(Ipv4Addr::new(198, 18, 0, 0), n)), Scheduler::Wrr, servers)
     };
     (0..SERVICES).map(service).collect()
 }
@@ -39,7 +35,7 @@ fn prepare(name: &str, limits: Limits, six: bool, method: Method) {
     let mut rig = Rig::new(limits);
     for turn in ["first", "again, with one more server"] {
         let begun = Instant::now();
-        let prepared = rig.control.prepare(&state, 1, 1, &|_| 0).unwrap();
+        let prepared = rig.control.prepare(&state.clone().into(), 1, 1, &|_| 0).unwrap();
         println!("{name}, {turn}: {} ms to prepare", begun.elapsed().as_millis());
         let begun = Instant::now();
         rig.memory.install(1, &prepared.image);

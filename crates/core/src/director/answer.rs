@@ -36,6 +36,8 @@ pub(super) enum Answer {
     TooBig(u16),
     /// The same to a server.
     TooBigReply(u16, u32),
+    /// Port unreachable, to a server: its packet is of no flow.
+    NoFlowReply(u32),
 }
 
 impl Answer {
@@ -45,6 +47,7 @@ impl Answer {
             Answer::TimeExceeded | Answer::TimeExceededReply(_) => Reason::TimeExceeded,
             Answer::NoDestination => Reason::NoDestination,
             Answer::TooBig(_) | Answer::TooBigReply(..) => Reason::TooBigAnswered,
+            Answer::NoFlowReply(_) => Reason::NoFlowAnswered,
         }
     }
 
@@ -54,8 +57,8 @@ impl Answer {
         match (self, A::SIX) {
             (Answer::TimeExceeded | Answer::TimeExceededReply(_), false) => ([11, 0], 0),
             (Answer::TimeExceeded | Answer::TimeExceededReply(_), true) => ([3, 0], 0),
-            (Answer::NoDestination, false) => ([3, 3], 0),
-            (Answer::NoDestination, true) => ([1, 4], 0),
+            (Answer::NoDestination | Answer::NoFlowReply(_), false) => ([3, 3], 0),
+            (Answer::NoDestination | Answer::NoFlowReply(_), true) => ([1, 4], 0),
             (Answer::TooBig(mtu) | Answer::TooBigReply(mtu, _), false) => ([3, 4], u32::from(mtu).to_be()),
             (Answer::TooBig(mtu) | Answer::TooBigReply(mtu, _), true) => ([2, 0], u32::from(mtu).to_be()),
         }
@@ -72,6 +75,7 @@ impl Answer {
             Answer::TooBig(mtu) => 2 | u64::from(mtu) << 8,
             Answer::TooBigReply(mtu, number) => 3 | u64::from(mtu) << 8 | u64::from(number) << 32,
             Answer::TimeExceededReply(number) => 4 | u64::from(number) << 32,
+            Answer::NoFlowReply(number) => 5 | u64::from(number) << 32,
         }
     }
 
@@ -83,7 +87,8 @@ impl Answer {
             1 => Answer::NoDestination,
             2 => Answer::TooBig(mtu),
             3 => Answer::TooBigReply(mtu, (word >> 32) as u32),
-            _ => Answer::TimeExceededReply((word >> 32) as u32),
+            4 => Answer::TimeExceededReply((word >> 32) as u32),
+            _ => Answer::NoFlowReply((word >> 32) as u32),
         }
     }
 }
@@ -92,10 +97,16 @@ impl Answer {
 /// that has just opened that would be its second packet.
 #[inline(always)]
 pub(super) fn due<T: Tables, A: Family>(t: &T, p: &Packet<A>, answer: Answer) -> Outcome {
-    let line = t.request().ok_or(Verdict::Drop(Reason::Inconsistent))?;
+    Err(verdict::<T, A>(t, p, answer))
+}
+
+/// The same, only the verdict.
+#[inline(always)]
+pub(super) fn verdict<T: Tables, A: Family>(t: &T, p: &Packet<A>, answer: Answer) -> Verdict {
+    let Some(line) = t.request() else { return Verdict::Drop(Reason::Inconsistent) };
     p.store(line);
     line.store(DETAIL, answer.pack());
-    Err(Verdict::Next(if A::SIX { Stage::Answer6 } else { Stage::Answer4 }))
+    Verdict::Next(if A::SIX { Stage::Answer6 } else { Stage::Answer4 })
 }
 
 /// Gives the answer that the request line describes.
@@ -112,7 +123,7 @@ fn send<F: Frame, T: Tables, A: Family>(frame: &mut F, t: &T, p: &Packet<A>, ans
         return Err(Verdict::Drop(reason));
     }
     let from = match answer {
-        Answer::TooBigReply(_, number) | Answer::TimeExceededReply(number) => {
+        Answer::TooBigReply(_, number) | Answer::TimeExceededReply(number) | Answer::NoFlowReply(number) => {
             reply::director_address::<T, A>(t, number).ok_or(Verdict::Drop(Reason::Inconsistent))?
         }
         Answer::TimeExceeded | Answer::NoDestination | Answer::TooBig(_) => p.destination,

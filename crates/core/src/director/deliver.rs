@@ -8,13 +8,14 @@ use super::{
 };
 use crate::{
     family::Family,
+    flow::Found,
     table::{
         destination::{self, method},
         hop::{self, Hop},
     },
     verdict::{Reason, Stage, Verdict},
-    wire::{self, checksum, ethertype, fragment as field, protocol, set_u16, set_u32, set_u64, u16_at},
-    world::{Block, Frame, Tables},
+    wire::{self, checksum, crc32c, ethertype, fragment as field, protocol, set_u16, set_u32, set_u64, u16_at, u32_at},
+    world::{Block, Frame, Tables, Zone},
 };
 
 const NO_ROOM: Verdict = Verdict::Drop(Reason::NoRoom);
@@ -36,16 +37,28 @@ impl<A: Family> End<A> {
         End { address: A::address([record.load(word), if A::SIX { record.load(word + 1) } else { 0 }]), port }
     }
 
-    /// The server of a destination.
+    /// The server of a destination, for a packet to this port.
     #[inline(always)]
-    pub(super) fn server<B: Block>(record: B) -> Self {
-        Self::of(record, destination::RIP, record.load(destination::PORTS) as u16)
+    pub(super) fn server<B: Block>(record: B, port: u16) -> Self {
+        Self::of(record, destination::RIP, destination::server_port(record.load(destination::PORTS), port))
     }
 
-    /// The service of a destination.
+    /// The service of a destination, as the replies' record `found` has it: where a service has many addresses or
+    /// ports, it is the one that the client chose.
     #[inline(always)]
-    pub(super) fn service<B: Block>(record: B) -> Self {
-        Self::of(record, destination::VIP, (record.load(destination::PORTS) >> 16) as u16)
+    pub(super) fn service<T: Tables>(
+        t: &T,
+        record: T::Line,
+        found: &Found<A::Bucket<T>>,
+        zone: Zone,
+    ) -> Result<Self, Verdict> {
+        if !destination::has(record.load(destination::META), destination::WILDCARD) {
+            return Ok(Self::of(record, destination::VIP, (record.load(destination::PORTS) >> 16) as u16));
+        }
+        // Its client's record is gone: nobody knows any more what that was.
+        let (bucket, word, _) = found.link.follow::<A, T>(t, zone).ok_or(Verdict::Pass(Reason::NoFlow))?;
+        let port = (bucket.load(word + A::PORTS) >> 16) as u16;
+        Ok(End { address: A::read_destination(bucket, word), port })
     }
 }
 
@@ -77,6 +90,13 @@ pub(super) fn to_server<F: Frame, T: Tables, A: Family, const SLOW: bool>(
     if !destination::has(meta, destination::AVAILABLE) {
         return Err(Verdict::Drop(Reason::DestinationGone));
     }
+    if destination::has(meta, destination::LOCAL) {
+        t.count(number, u32::from(p.length), false);
+        return Err(Verdict::Pass(Reason::Local));
+    }
+    if p.ttl < 2 {
+        return answer::due::<T, A>(t, p, Answer::TimeExceeded);
+    }
     let mtu = destination::mtu(meta);
     if p.length > mtu {
         return answer::due::<T, A>(t, p, Answer::TooBig(mtu));
@@ -94,7 +114,7 @@ pub(super) fn to_server<F: Frame, T: Tables, A: Family, const SLOW: bool>(
         return next::<T, A>(t, number);
     }
     if SLOW {
-        fragment::remember(t, p, number, false);
+        fragment::remember(t, p, number, None);
     }
     match destination::method_of(meta) {
         method::DR => {
@@ -102,7 +122,14 @@ pub(super) fn to_server<F: Frame, T: Tables, A: Family, const SLOW: bool>(
             shift(frame, link_length(tags) as i32 - p.ip as i32)?;
         }
         method::NAT => {
-            translate(frame, p, p.destination, p.destination_port(), End::server(record), Side::Destination)?;
+            translate(
+                frame,
+                p,
+                p.destination,
+                p.destination_port(),
+                End::server(record, p.destination_port()),
+                Side::Destination,
+            )?;
             shift(frame, link_length(tags) as i32 - p.ip as i32)?;
         }
         method::TUN => {
@@ -195,6 +222,8 @@ pub(super) fn translate<F: Frame, A: Family>(
             let sum = checksum::adjust(u16_at(header, 16), both);
             set_u16(header, 16, sum);
             set_u16(header, at, new.port);
+        } else if p.protocol == protocol::SCTP {
+            sctp_port(frame, p, old_port, new.port, at)?;
         } else {
             let header = frame.view_mut::<8>(p.transport).ok_or(INCONSISTENT)?;
             let sum = checksum::adjust_udp(u16_at(header, 6), both);
@@ -204,6 +233,24 @@ pub(super) fn translate<F: Frame, A: Family>(
     }
     older(frame, p, Some(change))?;
     readdress(frame, p, new.address, side)
+}
+
+/// Writes a port of an SCTP header. Its checksum covers the whole packet, but no address (RFC 9260 6.8).
+#[inline(always)]
+fn sctp_port<F: Frame, A: Family>(frame: &mut F, p: &Packet<A>, old: u16, new: u16, at: usize) -> Result<(), Verdict> {
+    if old == new {
+        return Ok(());
+    }
+    if p.fragment != Fragment::Whole {
+        return Err(Verdict::Drop(Reason::SctpFragment));
+    }
+    let behind = u32::from(p.length).wrapping_sub((p.transport - p.ip) as u32 + 4);
+    let header = frame.view_mut::<12>(p.transport).ok_or(INCONSISTENT)?;
+    let before = u32_at(header, 0);
+    set_u16(header, at, new);
+    let sum = crc32c::adjust(u32_at(header, 8), before ^ u32_at(header, 0), behind);
+    set_u32(header, 8, sum);
+    Ok(())
 }
 
 /// Writes an address, without regard to checksums.

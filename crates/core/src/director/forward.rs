@@ -1,17 +1,17 @@
 //! A client's packet: its flow, or a new one, and the flow's destination.
 
 use super::{
-    Outcome,
+    DETAIL, Outcome, SCHEDULED,
     answer::{self, Answer},
-    deliver, key,
+    deliver, key, matching,
     packet::Packet,
 };
 use crate::{
     family::Family,
-    flow::{self, Found, Request, control},
-    state::{self, Direction},
-    table::destination::{self, method},
-    verdict::{Reason, Verdict},
+    flow::{self, Found, Request, control, template},
+    state::{self, Direction, State, sctp},
+    table::{active, destination, load},
+    verdict::{Reason, Stage, Verdict},
     wire::{protocol, tcp},
     world::{Block, Frame, Tables, Zone},
 };
@@ -24,60 +24,134 @@ pub(super) fn route<F: Frame, T: Tables, A: Family, const SLOW: bool>(
     t: &T,
     p: &Packet<A>,
     service: u32,
+    switch: u64,
 ) -> Outcome {
-    if p.ttl < 2 {
-        return answer::due::<T, A>(t, p, Answer::TimeExceeded);
-    }
     let now = t.now();
-    let mut found = flow::find(t, Zone::Settled, &key(t, p, false));
-    if begins_anew(p.protocol, p.flags, found.control) {
-        found.bucket = None;
-    }
-    let (number, record) = match found.bucket {
-        Some(bucket) => {
-            let number = control::destination(found.control);
-            let record = t.destination(number).ok_or(INCONSISTENT)?;
-            advance::<T, A>(t, bucket, &found, Zone::Settled, record, p.protocol, p.flags, now);
-            (number, record)
-        }
-        None => {
-            let line = t.request().ok_or(INCONSISTENT)?;
-            let request = Request::<A> {
-                source: p.source,
-                destination: p.destination,
-                ports: p.ports,
-                protocol: p.protocol,
-                flags: p.flags,
-                now,
-            };
-            request.store(line);
-            line.store(5, u64::from(service));
-            match flow::request::<A, T>(t) {
-                Ok(control) => {
-                    let number = control::destination(control);
-                    (number, t.destination(number).ok_or(INCONSISTENT)?)
-                }
-                Err(Reason::NoDestination) => {
-                    return answer::due::<T, A>(t, p, Answer::NoDestination);
-                }
-                Err(reason @ (Reason::NoFlow | Reason::MartianSource)) => return Err(Verdict::Pass(reason)),
-                Err(reason) => return Err(Verdict::Drop(reason)),
+    let found = flow::find(t, Zone::Settled, &key(t, p, false));
+    if let Some(bucket) = found.bucket {
+        let number = control::destination(found.control);
+        let record = t.destination(number).ok_or(INCONSISTENT)?;
+        let meta = record.load(destination::META);
+        if !ends::<T, A>(switch, p.protocol, p.flags, bucket, &found, meta) {
+            if !destination::has(meta, destination::AVAILABLE) {
+                // Neither its state nor its time changes.
+                return Err(Verdict::Drop(Reason::DestinationGone));
             }
+            advance::<T, A>(t, bucket, &found, Zone::Settled, meta, p.protocol, p.flags, now);
+            if SLOW {
+                return deliver::next::<T, A>(t, number);
+            }
+            return deliver::to_server::<F, T, A, false>(frame, t, p, number, record);
         }
+    }
+    if !SLOW && switch & active::RULES != 0 {
+        p.store(t.request().ok_or(INCONSISTENT)?);
+        return matching::due::<T, A>(t, service);
+    }
+    let line = t.request().ok_or(INCONSISTENT)?;
+    let request = Request::<A> {
+        source: p.source,
+        destination: p.destination,
+        ports: p.ports,
+        protocol: p.protocol,
+        flags: p.flags,
+        now,
     };
+    request.store(line);
+    line.store(flow::SERVICE, u64::from(service));
+    let word = A::open(t);
+    if flow::is_step(word) {
+        if !SLOW {
+            p.store(line);
+        }
+        line.store(DETAIL, word);
+        return Ok(Verdict::Next(if A::SIX { Stage::Open6 } else { Stage::Open4 }));
+    }
+    let number = number_of::<T, A>(t, p, flow::answer(word))?;
     if SLOW {
         return deliver::next::<T, A>(t, number);
     }
+    let record = t.destination(number).ok_or(INCONSISTENT)?;
     deliver::to_server::<F, T, A, false>(frame, t, p, number, record)
 }
 
-/// Whether a SYN uses the ports of a connection that is over: it is scheduled like any other, and the old flow ends.
+/// The steps that a new flow takes, or one that settles; then its packet is delivered.
 #[inline(always)]
-pub(super) fn begins_anew(protocol: u8, flags: u8, control: u64) -> bool {
-    flags & (tcp::SYN | tcp::RST) == tcp::SYN && protocol == protocol::TCP && state::over(control::state(control))
+pub(super) fn steps<F: Frame, T: Tables, A: Family>(frame: &mut F, t: &T, p: &Packet<A>) -> Outcome {
+    let step = t.request().ok_or(INCONSISTENT)?.load(DETAIL);
+    let number = number_of::<T, A>(t, p, flow::take::<A, T>(t, step))?;
+    if p.is_icmp() {
+        // The error's own stage now finds the flow that it opened.
+        t.request().ok_or(INCONSISTENT)?.store(DETAIL, SCHEDULED);
+        return Ok(Verdict::Next(if A::SIX { Stage::Icmp6 } else { Stage::Icmp4 }));
+    }
+    let record = t.destination(number).ok_or(INCONSISTENT)?;
+    deliver::to_server::<F, T, A, true>(frame, t, p, number, record)
 }
 
-/// The flow's state and time after a client's packet; gives the control word. `record` is its destination's. A change
+/// The destination of a flow, or what becomes of a packet without one.
+#[inline(always)]
+fn number_of<T: Tables, A: Family>(t: &T, p: &Packet<A>, flow: Result<u64, Reason>) -> Result<u32, Verdict> {
+    match flow {
+        Ok(control) => Ok(control::destination(control)),
+        Err(Reason::NoDestination) => Err(answer::verdict::<T, A>(t, p, Answer::NoDestination)),
+        Err(reason @ (Reason::NoFlow | Reason::MartianSource | Reason::NotOurs | Reason::Bypassed)) => {
+            Err(Verdict::Pass(reason))
+        }
+        Err(reason) => Err(Verdict::Drop(reason)),
+    }
+}
+
+/// Whether a flow ends with this packet, which is then one of no flow (ip_vs_in_hook in ip_vs_core.c). `meta` is its
+/// destination's.
+#[inline(always)]
+pub(super) fn ends<T: Tables, A: Family>(
+    switch: u64,
+    protocol: u8,
+    flags: u8,
+    bucket: A::Bucket<T>,
+    found: &Found<A::Bucket<T>>,
+    meta: u64,
+) -> bool {
+    let expires = switch & active::EXPIRE_NODEST_CONN != 0;
+    if expires && !destination::has(meta, destination::AVAILABLE) {
+        return true;
+    }
+    if !begins(protocol, flags) {
+        return false;
+    }
+    if expires && destination::has(meta, destination::QUIESCED) {
+        return true;
+    }
+    // A client that a template binds would get the same server again.
+    if switch & active::REUSE == 0 || flow::template_of::<A, _>(bucket, found.slot * A::RECORD) != 0 {
+        return false;
+    }
+    let (kind, state) = (flow::kind(protocol), control::state(found.control));
+    let half_closed = kind == state::TCP
+        && state == State::FinWait as u8
+        && switch & active::REUSE_FIN_WAIT != 0
+        && !destination::rewrites(meta);
+    half_closed || state::over_of(kind, state)
+}
+
+/// Whether a packet with these flags begins a connection.
+#[inline(always)]
+pub(super) fn begins(protocol: u8, flags: u8) -> bool {
+    match protocol {
+        protocol::TCP => flags & (tcp::SYN | tcp::RST) == tcp::SYN,
+        protocol::SCTP => sctp::begins(flags),
+        _ => false,
+    }
+}
+
+/// What a client's packet of such a destination is to the state tables.
+#[inline(always)]
+pub(super) fn direction(meta: u64) -> Direction {
+    if destination::rewrites(meta) { Direction::Input } else { Direction::InputOnly }
+}
+
+/// The flow's state and time after a client's packet; gives the control word. `meta` is its destination's. A change
 /// of state is told to the replies' record.
 #[allow(clippy::too_many_arguments, reason = "a structure would be built on BPF's small stack")]
 #[inline(always)]
@@ -86,29 +160,27 @@ pub(super) fn advance<T: Tables, A: Family>(
     bucket: A::Bucket<T>,
     found: &Found<A::Bucket<T>>,
     zone: Zone,
-    record: T::Line,
+    meta: u64,
     protocol: u8,
     flags: u8,
     now: u16,
 ) -> u64 {
     let word = found.slot * A::RECORD;
     if protocol == protocol::UDP {
-        return flow::touch(bucket, word, found.control, now, |state| state);
+        return flow::touch(bucket, word, found.control, now, |state| state).1;
     }
-    let nat = destination::method_of(record.load(destination::META)) == method::NAT;
-    let direction = if nat { Direction::Input } else { Direction::InputOnly };
-    let control = flow::touch(bucket, word, found.control, now, |state| state::next(state, flags, direction));
-    if nat && control::state(control) != control::state(found.control) {
-        tell::<T, A>(t, found, zone, control);
+    let (kind, direction) = (flow::kind(protocol), direction(meta));
+    let next = |state| state::next_of(kind, state, flags, direction);
+    let (before, after) = flow::touch(bucket, word, found.control, now, next);
+    if control::state(before) != control::state(after) {
+        load::change(t, before, after);
+        if state::established_of(kind, control::state(after)) {
+            template::mark::<A, T>(t, flow::template_of::<A, _>(bucket, word), template::ASSURED);
+        }
+        // Both records of a NAT flow carry its state.
+        if let Some((other, word, seen)) = found.link.follow::<A, T>(t, zone) {
+            flow::touch(other, word, seen, now, |_| control::state(after));
+        }
     }
-    control
-}
-
-/// Both records of a NAT flow carry its state.
-#[inline(always)]
-pub(super) fn tell<T: Tables, A: Family>(t: &T, found: &Found<A::Bucket<T>>, zone: Zone, control: u64) {
-    if let Some((bucket, word, seen)) = found.link.follow::<A, T>(t, zone) {
-        let told = seen & !control::MUTABLE | control & control::MUTABLE;
-        let _ = bucket.compare_exchange(word, seen, told);
-    }
+    after
 }

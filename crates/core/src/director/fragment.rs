@@ -15,7 +15,7 @@ use crate::{
     family::Family,
     table::destination::LIMIT,
     verdict::{Reason, Verdict},
-    world::{Frame, Tables},
+    world::{Block, Frame, Tables},
 };
 
 const REPLY: u64 = 1 << 31;
@@ -31,37 +31,40 @@ fn key<A: Family>(p: &Packet<A>) -> [u64; 5] {
     [source[0], source[1], destination[0], destination[1], rest]
 }
 
-/// Remembers where the first fragment of a packet went.
+/// Remembers where the first fragment of a packet went; of a reply also the VIP that it came from.
 #[inline(always)]
-pub(super) fn remember<T: Tables, A: Family>(t: &T, p: &Packet<A>, number: u32, reply: bool) {
+pub(super) fn remember<T: Tables, A: Family>(t: &T, p: &Packet<A>, number: u32, vip: Option<A::Address>) {
     if p.fragment == Fragment::First {
-        let value = u64::from(number) | if reply { REPLY } else { 0 } | u64::from(t.now()) << 32;
-        t.remember_fragment(&key(p), value);
+        let (reply, vip) = match vip {
+            Some(vip) => (REPLY, A::words(vip)),
+            None => (0, [0; 2]),
+        };
+        t.remember_fragment(&key(p), &[u64::from(number) | reply | u64::from(t.now()) << 32, vip[0], vip[1], 0]);
     }
 }
 
 /// A later fragment.
 #[inline(always)]
 pub(super) fn route<F: Frame, T: Tables, A: Family>(frame: &mut F, t: &T, p: &Packet<A>) -> Outcome {
-    let value = t.fragment(&key(p)).ok_or(Verdict::Pass(Reason::FragmentEarly))?;
+    let known = t.fragment(&key(p)).ok_or(Verdict::Pass(Reason::FragmentEarly))?;
+    let value = known.load(0);
     if t.now().wrapping_sub((value >> 32) as u16) > LIFETIME_S {
         return Err(Verdict::Pass(Reason::FragmentEarly));
     }
     for_us(frame, t)?;
-    if p.ttl < 2 {
-        return Err(Verdict::Drop(Reason::TimeExceeded));
-    }
     let number = value as u32 & (LIMIT - 1);
     if value & REPLY == 0 {
         return deliver::next::<T, A>(t, number);
     }
-    let record = t.destination(number).ok_or(Verdict::Drop(Reason::Inconsistent))?;
-    let vip = End::<A>::service(record);
+    if p.ttl < 2 {
+        return Err(Verdict::Drop(Reason::TimeExceeded));
+    }
+    let vip = End::<A> { address: A::address([known.load(1), known.load(2)]), port: 0 };
     let (hop, _) = reply::way::<T, A>(t, vip.address, p.destination)?;
     if p.length > hop.mtu {
         return Err(Verdict::Drop(Reason::TooBig));
     }
     deliver::translate(frame, p, p.source, 0, vip, Side::Source)?;
-    t.count(number, u32::from(p.length), true);
+    reply::count(t, p, number, t.destination(number).ok_or(Verdict::Drop(Reason::Inconsistent))?);
     reply::send(frame, p, &hop)
 }

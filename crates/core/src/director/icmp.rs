@@ -5,17 +5,20 @@
 //! path MTU of its destination; the client hears of it when its next packet is too big.
 
 use super::{
-    Outcome,
+    DETAIL, Outcome, SCHEDULED,
     deliver::{self, End, Side},
     for_us,
     packet::Packet,
-    reply,
+    reply, service_of,
 };
 use crate::{
     family::Family,
-    flow::{Key, control},
-    table::destination::{self, method},
-    verdict::{Reason, Verdict},
+    flow::{self, Key, NO_SERVICE, Request, control},
+    table::{
+        active,
+        destination::{self, method},
+    },
+    verdict::{Reason, Stage, Verdict},
     wire::{checksum, fragment, protocol, set_u16, set_u32, set_u64, u16_at, u32_at, u64_at},
     world::{Block, Frame, Tables},
 };
@@ -65,24 +68,59 @@ pub(super) fn route<F: Frame, T: Tables, A: Family>(frame: &mut F, t: &T, p: &Pa
     let key = |reply| Key::<A>::new(&t.constants(), quoted.destination, quoted.source, ports, quoted.protocol, reply);
     let (found, _) = reply::locate(t, &key(false));
     if found.exists() {
+        let number = control::destination(found.control);
+        let record = t.destination(number).ok_or(INCONSISTENT)?;
+        let meta = record.load(destination::META);
+        if !destination::rewrites(meta) {
+            return deliver::next::<T, A>(t, number);
+        }
+        if p.ttl < 2 {
+            return Err(Verdict::Drop(Reason::TimeExceeded));
+        }
+        return to_nat_server(frame, t, p, &quoted, number, record);
+    }
+    let (found, zone) = reply::locate(t, &key(true));
+    if found.exists() {
         if p.ttl < 2 {
             return Err(Verdict::Drop(Reason::TimeExceeded));
         }
         let number = control::destination(found.control);
         let record = t.destination(number).ok_or(INCONSISTENT)?;
-        if destination::method_of(record.load(destination::META)) == method::NAT {
-            return to_nat_server(frame, t, p, &quoted, number, record);
-        }
-        return deliver::next::<T, A>(t, number);
+        let vip = End::<A>::service(t, record, &found, zone)?;
+        return to_client(frame, t, p, &quoted, number, vip);
     }
-    let (found, _) = reply::locate(t, &key(true));
-    if found.exists() {
-        if p.ttl < 2 {
-            return Err(Verdict::Drop(Reason::TimeExceeded));
-        }
-        return to_client(frame, t, p, &quoted, control::destination(found.control));
+    schedule::<T, A>(t, &quoted)
+}
+
+/// With schedule_icmp an error about no flow opens the one that it is about, as the client's next packet would. Once:
+/// what does not leave a flow is not asked for again.
+#[inline(always)]
+fn schedule<T: Tables, A: Family>(t: &T, quoted: &Quoted<A>) -> Outcome {
+    let line = t.request().ok_or(INCONSISTENT)?;
+    let active = active::read(t.active().ok_or(UNRELATED)?);
+    if !active.has(active::SCHEDULE_ICMP) || line.load(DETAIL) == SCHEDULED {
+        return Err(UNRELATED);
     }
-    Err(UNRELATED)
+    let service = service_of::<T, A>(t, &active, quoted.source, quoted.ports as u16, quoted.protocol);
+    if service == NO_SERVICE {
+        return Err(UNRELATED);
+    }
+    let request = Request::<A> {
+        source: quoted.destination,
+        destination: quoted.source,
+        ports: quoted.ports.rotate_left(16),
+        protocol: quoted.protocol,
+        flags: flow::QUOTED,
+        now: t.now(),
+    };
+    request.store(line);
+    line.store(flow::SERVICE, u64::from(service));
+    let step = A::open(t);
+    if !flow::is_step(step) {
+        return Err(UNRELATED);
+    }
+    line.store(DETAIL, step);
+    Ok(Verdict::Next(if A::SIX { Stage::Open6 } else { Stage::Open4 }))
 }
 
 /// The IP header at `at`, and the ports behind it.
@@ -125,7 +163,7 @@ fn quoted<F: Frame, A: Family>(frame: &F, at: usize) -> Result<Quoted<A>, Verdic
         quoted.transport += 8;
     }
     match quoted.protocol {
-        protocol::TCP | protocol::UDP => {
+        protocol::TCP | protocol::UDP | protocol::SCTP => {
             quoted.ports = u32_at(frame.view::<8>(quoted.transport).ok_or(UNRELATED)?, 0);
             Ok(quoted)
         }
@@ -145,7 +183,8 @@ fn to_nat_server<F: Frame, T: Tables, A: Family>(
     number: u32,
     record: T::Line,
 ) -> Outcome {
-    let server = End::<A>::server(record);
+    // The server quotes its own end as source: the one that the client chose, unless it has a port of its own.
+    let server = End::<A>::server(record, quoted.ports as u16);
     // Everything that could still refuse the packet comes before it is changed.
     if !destination::has(record.load(destination::META), destination::AVAILABLE) {
         return Err(Verdict::Drop(Reason::DestinationGone));
@@ -167,14 +206,13 @@ fn to_client<F: Frame, T: Tables, A: Family>(
     p: &Packet<A>,
     quoted: &Quoted<A>,
     number: u32,
+    vip: End<A>,
 ) -> Outcome {
-    let record = t.destination(number).ok_or(INCONSISTENT)?;
-    let vip = End::<A>::service(record);
     let (hop, _) = reply::way::<T, A>(t, vip.address, p.destination)?;
     rewrite_quoted(frame, p, quoted, vip, Side::Destination, A::change(p.source, vip.address))?;
     deliver::older(frame, p, Some(A::change(p.source, vip.address)))?;
     deliver::readdress(frame, p, vip.address, Side::Source)?;
-    t.count(number, u32::from(p.length), true);
+    reply::count(t, p, number, t.destination(number).ok_or(Verdict::Drop(Reason::Inconsistent))?);
     reply::send(frame, p, &hop)
 }
 
@@ -219,7 +257,7 @@ fn rewrite_quoted<F: Frame, A: Family>(
         let after = checksum::adjust_udp(before, both);
         set_u16(header, 6, after);
         total += checksum::change16(before, after);
-    } else if quoted.transport + 18 <= end {
+    } else if quoted.protocol == protocol::TCP && quoted.transport + 18 <= end {
         // Often only eight bytes of the segment are quoted, and what lies behind is padding.
         let header = frame.view_mut::<18>(quoted.transport).ok_or(INCONSISTENT)?;
         let before = u16_at(header, 16);
@@ -237,7 +275,8 @@ fn rewrite_quoted<F: Frame, A: Family>(
 #[inline(always)]
 fn learn<F: Frame, T: Tables, A: Family>(frame: &F, t: &T, tunnel: &Quoted<A>, end: usize, mtu: u32) -> Outcome {
     let inner = quoted::<F, A>(frame, tunnel.transport)?;
-    if inner.transport + 8 > end || inner.protocol != protocol::TCP && inner.protocol != protocol::UDP {
+    let ported = inner.protocol == protocol::TCP || inner.protocol == protocol::UDP || inner.protocol == protocol::SCTP;
+    if inner.transport + 8 > end || !ported {
         return Err(UNRELATED);
     }
     let key = Key::<A>::new(&t.constants(), inner.source, inner.destination, inner.ports, inner.protocol, false);

@@ -8,25 +8,35 @@ mod deliver;
 mod forward;
 mod fragment;
 mod icmp;
+mod matching;
 mod open;
 mod packet;
 mod parse;
+mod persist;
 mod reply;
+mod schedule;
 
 pub use open::open;
 pub use packet::{Fragment, Packet};
+pub use persist::{persist, template};
+pub use schedule::schedule;
 
 use crate::{
     family::{Family, V4, V6},
-    flow::Key,
-    table::{active, entry, interface},
+    flow::{Key, NO_SERVICE},
+    table::{
+        active::{self, Active},
+        entry, interface, service,
+    },
     verdict::{Reason, Stage, Verdict},
-    wire::{self, ethertype, u16_at, u64_at},
-    world::{Frame, Tables},
+    wire::{self, ethertype, port, protocol, u16_at, u64_at},
+    world::{Block, Frame, Tables},
 };
 
 /// Word of the request line that tells a stage more than the packet: which destination, or which answer.
 const DETAIL: usize = 15;
+/// In that word: an ICMP error has opened its flow.
+const SCHEDULED: u64 = u64::MAX;
 
 /// What a step gives when it settles the frame's fate.
 type Outcome = Result<Verdict, Verdict>;
@@ -79,6 +89,10 @@ pub fn stage<F: Frame, T: Tables>(frame: &mut F, t: &T, stage: Stage) -> Verdict
         Stage::Deliver6 => with!(V6, p => deliver::route(frame, t, &p)),
         Stage::Answer4 => with!(V4, p => answer::route(frame, t, &p)),
         Stage::Answer6 => with!(V6, p => answer::route(frame, t, &p)),
+        Stage::Match4 => with!(V4, p => matching::route(frame, t, &p)),
+        Stage::Match6 => with!(V6, p => matching::route(frame, t, &p)),
+        Stage::Open4 => with!(V4, p => forward::steps(frame, t, &p)),
+        Stage::Open6 => with!(V6, p => forward::steps(frame, t, &p)),
     };
     match outcome {
         Ok(verdict) | Err(verdict) => verdict,
@@ -88,6 +102,7 @@ pub fn stage<F: Frame, T: Tables>(frame: &mut F, t: &T, stage: Stage) -> Verdict
 #[inline(always)]
 fn examine<F: Frame, T: Tables>(frame: &F, t: &T) -> Outcome {
     let line = t.request().ok_or(Verdict::Drop(Reason::Inconsistent))?;
+    line.store(DETAIL, 0);
     Ok(Verdict::Next(match parse::link(frame)? {
         (ethertype::IPV4, at) => {
             let packet = parse::slow4(frame, at)?;
@@ -117,29 +132,70 @@ fn loaded<T: Tables, A: Family>(t: &T) -> Result<Packet<A>, Verdict> {
     Ok(Packet::load(t.request().ok_or(Verdict::Drop(Reason::Inconsistent))?))
 }
 
-/// A packet with ports: for a service, from a NAT server, or not ours.
+/// A packet with ports: for a service, from a NAT server, of a mark's flow, or not ours.
 #[inline(always)]
 fn route<F: Frame, T: Tables, A: Family, const SLOW: bool>(frame: &mut F, t: &T, p: &Packet<A>) -> Outcome {
     let active = active::read(t.active().ok_or(Verdict::Pass(Reason::NotOurs))?);
-    let constants = t.constants();
-    let half = active.half * (constants.set_mask + 1);
-    let wanted = entry::key((p.ports >> 16) as u16, p.protocol);
-    if let Some(service) = A::entry(t, half, active.multiplier, &constants, p.destination, wanted) {
-        for_us(frame, t)?;
-        return forward::route::<F, T, A, SLOW>(frame, t, p, service as u32);
-    }
-    if !active.nat {
-        return Err(Verdict::Pass(Reason::NotOurs));
-    }
-    let server = entry::key(p.ports as u16, p.protocol) | entry::SERVER;
-    if A::entry(t, half, active.multiplier, &constants, p.source, server).is_none() {
-        return Err(Verdict::Pass(Reason::NotOurs));
+    let service = service_of::<T, A>(t, &active, p.destination, p.destination_port(), p.protocol);
+    if service == NO_SERVICE {
+        if active.has(active::NAT) && server_of::<T, A>(t, &active, p.source, p.source_port(), p.protocol) != NO_SERVICE
+        {
+            for_us(frame, t)?;
+            if SLOW {
+                return Ok(Verdict::Next(if A::SIX { Stage::Reply6 } else { Stage::Reply4 }));
+            }
+            return reply::route::<F, T, A, false>(frame, t, p);
+        }
+        if !active.has(active::RULES) {
+            return Err(Verdict::Pass(Reason::NotOurs));
+        }
     }
     for_us(frame, t)?;
-    if SLOW {
-        return Ok(Verdict::Next(if A::SIX { Stage::Reply6 } else { Stage::Reply4 }));
+    if SLOW && active.has(active::RULES) {
+        return matching::due::<T, A>(t, service);
     }
-    reply::route::<F, T, A, false>(frame, t, p)
+    forward::route::<F, T, A, SLOW>(frame, t, p, service, active.switch)
+}
+
+/// The service of an address and port, by its own or by any; [`NO_SERVICE`] if there is none.
+#[inline(always)]
+fn service_of<T: Tables, A: Family>(t: &T, active: &Active, address: A::Address, port: u16, protocol: u8) -> u32 {
+    let exact = entry_of::<T, A>(t, active, address, entry::key(port, protocol));
+    if exact != NO_SERVICE || !active.has(active::ANY_PORT) {
+        return exact;
+    }
+    // A client's data connection to an FTP server (ip_vs_service_find).
+    if protocol == protocol::TCP && (port == port::FTP_DATA || u16::from_be(port) >= port::UNPRIVILEGED) {
+        let ftp = entry_of::<T, A>(t, active, address, entry::key(port::FTP, protocol));
+        let persistent = match t.service(ftp) {
+            Some(record) => service::has(record.load(0), service::flag::PERSISTENT),
+            None => false,
+        };
+        if persistent {
+            return ftp;
+        }
+    }
+    entry_of::<T, A>(t, active, address, entry::key(0, protocol))
+}
+
+/// The number of a NAT destination that sends its replies from here; [`NO_SERVICE`] if none does.
+#[inline(always)]
+fn server_of<T: Tables, A: Family>(t: &T, active: &Active, address: A::Address, port: u16, protocol: u8) -> u32 {
+    let exact = entry_of::<T, A>(t, active, address, entry::key(port, protocol) | entry::SERVER);
+    if exact != NO_SERVICE || !active.has(active::ANY_PORT) {
+        return exact;
+    }
+    entry_of::<T, A>(t, active, address, entry::key(0, protocol) | entry::SERVER)
+}
+
+#[inline(always)]
+fn entry_of<T: Tables, A: Family>(t: &T, active: &Active, address: A::Address, key: u64) -> u32 {
+    let constants = t.constants();
+    let half = active.half * (constants.set_mask + 1);
+    match A::entry(t, half, active.multiplier, &constants, address, key) {
+        Some(index) => index as u32,
+        None => NO_SERVICE,
+    }
 }
 
 /// Whether the frame is addressed to the interface it came in on. A switch may flood it to others too.

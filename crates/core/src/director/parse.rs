@@ -5,8 +5,9 @@
 use super::packet::{Fragment, Packet};
 use crate::{
     family::{V4, V6},
+    state::sctp,
     verdict::{Reason, Verdict},
-    wire::{self, checksum, ethertype, fragment, protocol, u16_at, u32_at, u64_at},
+    wire::{self, checksum, ethertype, fragment, protocol, tcp, u16_at, u32_at, u64_at},
     world::Frame,
 };
 
@@ -28,7 +29,8 @@ pub(super) fn fast4<F: Frame>(frame: &F) -> Result<Packet<V4>, Verdict> {
     }
     let kind = header[9];
     if kind != protocol::TCP && kind != protocol::UDP {
-        return Err(if kind == protocol::ICMP { Verdict::SLOW } else { Verdict::Pass(Reason::Protocol) });
+        let ours = kind == protocol::ICMP || kind == protocol::SCTP;
+        return Err(if ours { Verdict::SLOW } else { Verdict::Pass(Reason::Protocol) });
     }
     if !checksum::is_right(header) {
         return Err(Verdict::Pass(Reason::HeaderChecksum));
@@ -68,6 +70,7 @@ pub(super) fn fast6<F: Frame>(frame: &F) -> Result<Packet<V6>, Verdict> {
         | protocol::ROUTING
         | protocol::FRAGMENT
         | protocol::DESTINATION_OPTIONS
+        | protocol::SCTP
         | protocol::ICMPV6 => return Err(Verdict::SLOW),
         _ => return Err(Verdict::Pass(Reason::Protocol)),
     }
@@ -102,7 +105,7 @@ fn fixed6<F: Frame>(frame: &F, ip: usize) -> Result<Packet<V6>, Verdict> {
     })
 }
 
-/// Ports and TCP flags, of a transport header with `payload` bytes from its beginning to the packet's end.
+/// Ports and TCP flags, of a TCP or UDP header with `payload` bytes from its beginning to the packet's end.
 #[inline(always)]
 fn transport<F: Frame>(frame: &F, at: usize, kind: u8, payload: usize) -> Result<(u32, u8), Verdict> {
     if kind == protocol::TCP {
@@ -110,7 +113,7 @@ fn transport<F: Frame>(frame: &F, at: usize, kind: u8, payload: usize) -> Result
         if !(20..=0xffff).contains(&payload) || header[12] < 5 << 4 {
             return Err(MALFORMED);
         }
-        Ok((u32_at(header, 0), header[13]))
+        Ok((u32_at(header, 0), header[13] & tcp::FLAGS))
     } else {
         let header = frame.view::<8>(at).ok_or(MALFORMED)?;
         if !(8..=0xffff).contains(&payload) {
@@ -118,6 +121,27 @@ fn transport<F: Frame>(frame: &F, at: usize, kind: u8, payload: usize) -> Result
         }
         Ok((u32_at(header, 0), 0))
     }
+}
+
+/// Ports, and the event of the first chunk, of an SCTP packet.
+#[inline(always)]
+fn chunks<F: Frame>(frame: &F, at: usize, payload: usize) -> Result<(u32, u8), Verdict> {
+    let header = frame.view::<16>(at).ok_or(MALFORMED)?;
+    if !(16..=0xffff).contains(&payload) {
+        return Err(MALFORMED);
+    }
+    let ports = u32_at(header, 0);
+    let event = sctp::event(header[12]);
+    let second = usize::from(sctp::second(u32_at(header, 12)));
+    if second != 0 && 12 + second + 4 <= payload {
+        // An ABORT behind a cookie is what counts.
+        if let Some(chunk) = frame.view::<4>(at + 12 + second)
+            && chunk[0] == sctp::chunk::ABORT
+        {
+            return Ok((ports, sctp::event::ABORT));
+        }
+    }
+    Ok((ports, event))
 }
 
 /// EtherType behind up to two VLAN tags, and where its header begins.
@@ -179,7 +203,7 @@ pub(super) fn slow4<F: Frame>(frame: &F, ip: usize) -> Result<Packet<V4>, Verdic
     };
     let payload = usize::from(length) - size;
     match kind {
-        protocol::TCP | protocol::UDP => {
+        protocol::TCP | protocol::UDP | protocol::SCTP => {
             if part != Fragment::Later {
                 (packet.ports, packet.flags) = ports_of(frame, packet.transport, kind, payload, part)?;
             }
@@ -237,7 +261,7 @@ pub(super) fn slow6<F: Frame>(frame: &F, ip: usize) -> Result<Packet<V6>, Verdic
         return Ok(packet);
     }
     match kind {
-        protocol::TCP | protocol::UDP => {
+        protocol::TCP | protocol::UDP | protocol::SCTP => {
             (packet.ports, packet.flags) = ports_of(frame, at, kind, end - at, packet.fragment)?;
         }
         protocol::ICMPV6 if packet.fragment == Fragment::Whole => {}
@@ -249,10 +273,11 @@ pub(super) fn slow6<F: Frame>(frame: &F, ip: usize) -> Result<Packet<V6>, Verdic
     Ok(packet)
 }
 
-/// The same as [`transport`], but a first fragment without a whole header is nobody's (RFC 1858).
+/// The same as [`transport`], of SCTP too; but a first fragment without a whole header is nobody's (RFC 1858).
 #[inline(always)]
 fn ports_of<F: Frame>(frame: &F, at: usize, kind: u8, payload: usize, part: Fragment) -> Result<(u32, u8), Verdict> {
-    match transport(frame, at, kind, payload) {
+    let whole = if kind == protocol::SCTP { chunks(frame, at, payload) } else { transport(frame, at, kind, payload) };
+    match whole {
         Err(_) if part == Fragment::First => Err(Verdict::Drop(Reason::FragmentTiny)),
         other => other,
     }

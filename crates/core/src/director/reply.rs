@@ -7,19 +7,21 @@ use super::{
     Outcome,
     answer::{self, Answer},
     deliver::{self, End, Side},
-    forward, fragment, key,
+    fragment, key,
     packet::Packet,
+    server_of,
 };
 use crate::{
     family::Family,
-    flow::{self, Found, Key, control},
-    state::{self, Direction},
+    flow::{self, Found, Key, NO_SERVICE, control, template},
+    state::{self, Direction, sctp},
     table::{
-        destination,
+        active, destination,
         hop::{self, Hop},
+        load,
     },
     verdict::{Reason, Verdict},
-    wire::protocol,
+    wire::{protocol, tcp},
     world::{Block, Frame, Route, Tables, Zone},
 };
 
@@ -34,7 +36,7 @@ pub(super) fn route<F: Frame, T: Tables, A: Family, const SLOW: bool>(frame: &mu
         (flow::find(t, Zone::Settled, &key(t, p, true)), Zone::Settled)
     };
     let Some(bucket) = found.bucket else {
-        return Err(if SLOW { Verdict::Pass(Reason::NoFlow) } else { Verdict::SLOW });
+        return if SLOW { unknown::<T, A>(t, p) } else { Err(Verdict::SLOW) };
     };
     let now = t.now();
     let number = control::destination(found.control);
@@ -42,6 +44,7 @@ pub(super) fn route<F: Frame, T: Tables, A: Family, const SLOW: bool>(frame: &mu
         return answer::due::<T, A>(t, p, Answer::TimeExceededReply(number));
     }
     let record = t.destination(number).ok_or(Verdict::Drop(Reason::Inconsistent))?;
+    let vip = End::<A>::service(t, record, &found, zone)?;
     if !SLOW {
         let reference = found.link.hop();
         let hop = t.hop(hop::index(reference)).ok_or(Verdict::SLOW)?;
@@ -51,25 +54,56 @@ pub(super) fn route<F: Frame, T: Tables, A: Family, const SLOW: bool>(frame: &mu
             return Err(Verdict::SLOW);
         }
         advance::<T, A>(t, bucket, &found, zone, p, now);
-        deliver::translate(frame, p, p.source, p.source_port(), End::service(record), Side::Source)?;
-        t.count(number, u32::from(p.length), true);
+        deliver::translate(frame, p, p.source, p.source_port(), vip, Side::Source)?;
+        count(t, p, number, record);
         return deliver::leave::<F, T, A>(frame, hop, 0);
     }
-    let vip = End::<A>::service(record);
     let (hop, reference) = way::<T, A>(t, vip.address, p.destination)?;
     if p.length > hop.mtu {
         return answer::due::<T, A>(t, p, Answer::TooBigReply(hop.mtu, number));
     }
     advance::<T, A>(t, bucket, &found, zone, p, now);
+    if p.protocol == protocol::UDP
+        && let Some((other, word, _)) = found.link.follow::<A, T>(t, zone)
+    {
+        template::mark::<A, T>(t, flow::template_of::<A, _>(other, word), template::ASSURED);
+    }
     if reference != found.link.hop() {
         let link = found.link.with_hop(reference);
         let word = found.slot * A::RECORD + A::LINK;
         let _ = bucket.compare_exchange(word, found.link.0, link.0);
     }
-    fragment::remember(t, p, number, true);
+    fragment::remember(t, p, number, Some(vip.address));
     deliver::translate(frame, p, p.source, p.source_port(), vip, Side::Source)?;
-    t.count(number, u32::from(p.length), true);
+    count(t, p, number, record);
     send(frame, p, &hop)
+}
+
+/// A packet of no flow is the stack's; with nat_icmp_send its server is told that there is none, unless it ends one.
+#[inline(always)]
+fn unknown<T: Tables, A: Family>(t: &T, p: &Packet<A>) -> Outcome {
+    const UNKNOWN: Verdict = Verdict::Pass(Reason::NoFlow);
+    let active = active::read(t.active().ok_or(UNKNOWN)?);
+    let ends = match p.protocol {
+        protocol::TCP => p.flags & tcp::RST != 0,
+        protocol::SCTP => p.flags == sctp::event::ABORT,
+        _ => false,
+    };
+    if ends || !active.has(active::NAT_ICMP_SEND) {
+        return Err(UNKNOWN);
+    }
+    match server_of::<T, A>(t, &active, p.source, p.source_port(), p.protocol) {
+        NO_SERVICE => Err(UNKNOWN),
+        number => answer::due::<T, A>(t, p, Answer::NoFlowReply(number)),
+    }
+}
+
+/// Counts a server's packet; a server that was removed is not counted any more (ip_vs_out_stats in ip_vs_core.c).
+#[inline(always)]
+pub(super) fn count<T: Tables, A: Family>(t: &T, p: &Packet<A>, number: u32, record: T::Line) {
+    if destination::has(record.load(destination::META), destination::AVAILABLE) {
+        t.count(number, u32::from(p.length), true);
+    }
 }
 
 /// A packet whose addresses are right already, by this next hop.
@@ -80,7 +114,7 @@ pub(super) fn send<F: Frame, A: Family>(frame: &mut F, p: &Packet<A>, hop: &Hop)
     deliver::leave_by::<F, A>(frame, hop)
 }
 
-/// The flow's state and time after a server's packet.
+/// The flow's state and time after a server's packet. The client's record decides on the state, as it counts.
 #[inline(always)]
 fn advance<T: Tables, A: Family>(
     t: &T,
@@ -91,15 +125,20 @@ fn advance<T: Tables, A: Family>(
     now: u16,
 ) {
     let word = found.slot * A::RECORD;
-    if p.protocol == protocol::UDP {
-        flow::touch(bucket, word, found.control, now, |state| state);
-        return;
+    let kind = flow::kind(p.protocol);
+    let mut state = control::state(found.control);
+    let next = |state| state::next_of(kind, state, p.flags, Direction::Output);
+    if next(state) != state
+        && let Some((other, word, seen)) = found.link.follow::<A, T>(t, zone)
+    {
+        let (before, after) = flow::touch(other, word, seen, now, next);
+        load::change(t, before, after);
+        state = control::state(after);
+        if state::established_of(kind, state) {
+            template::mark::<A, T>(t, flow::template_of::<A, _>(other, word), template::ASSURED);
+        }
     }
-    let next = |state| state::next(state, p.flags, Direction::Output);
-    let control = flow::touch(bucket, word, found.control, now, next);
-    if control::state(control) != control::state(found.control) {
-        forward::tell::<T, A>(t, found, zone, control);
-    }
+    flow::touch(bucket, word, found.control, now, |_| state);
 }
 
 /// The flow of this key, wherever it is: settled, young, or settled between the two looks.

@@ -62,7 +62,7 @@ pub const fn generation(control: u64) -> u8 {
     (control >> 56) as u8
 }
 
-/// One of [`crate::state::TCP`] and [`crate::state::UDP`].
+/// [`crate::state::TCP`], and the others there.
 #[inline(always)]
 pub const fn protocol(control: u64) -> u64 {
     (control & PROTOCOL) >> PROTOCOL_SHIFT
@@ -84,6 +84,12 @@ pub const fn body(destination: u32, state: u8, now: u16) -> u64 {
 #[inline(always)]
 pub const fn mutable(state: u8, now: u16) -> u64 {
     (state as u64) << STATE_SHIFT | (now as u64) << SECONDS_SHIFT
+}
+
+/// The same with another state.
+#[inline(always)]
+pub const fn with_state(control: u64, state: u8) -> u64 {
+    control & !STATE | (state as u64) << STATE_SHIFT
 }
 
 /// What a free record keeps.

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     family::Family,
+    table::load,
     world::{Block, Tables, Zone},
 };
 
@@ -90,49 +91,71 @@ pub fn find<F: Family, T: Tables>(t: &T, zone: Zone, key: &Key<F>) -> Found<F::B
     Found { bucket, bucket_index, slot, control, link: Link(link) }
 }
 
-/// Writes state and time, if they differ; gives up when the record has changed hands. Gives the control word.
+/// The place + 1 of the template that controls a flow, by its client's record; 0: of none.
 #[inline(always)]
-pub fn touch<B: Block>(bucket: B, word: usize, control: u64, now: u16, next: impl Fn(u8) -> u8) -> u64 {
+pub(crate) fn template_of<F: Family, B: Block>(bucket: B, word: usize) -> u32 {
+    (bucket.load(word + F::PORTS) >> 32) as u32
+}
+
+/// Writes state and time, if they differ; gives up when the record has changed hands. Gives the control word before
+/// and after.
+#[inline(always)]
+pub fn touch<B: Block>(bucket: B, word: usize, control: u64, now: u16, next: impl Fn(u8) -> u8) -> (u64, u64) {
     let mut seen = control;
     let mut tries = 0;
     while tries < 3 {
         let new = seen & !MUTABLE | control::mutable(next(control::state(seen)), now);
         if new == seen {
-            return new;
+            return (seen, new);
         }
         match bucket.compare_exchange(word, seen, new) {
-            Ok(()) => return new,
-            Err(other) if (other ^ control) & !MUTABLE != 0 => return seen,
+            Ok(()) => return (seen, new),
+            Err(other) if (other ^ control) & !MUTABLE != 0 => return (seen, seen),
             Err(other) => seen = other,
         }
         tries += 1;
     }
-    seen
+    (seen, seen)
 }
 
-/// Frees a record unless it has changed hands since `control` was read. Tells whether it did.
+/// Frees a record unless it has changed hands since `control` was read. Gives its last control word; 0 if it had.
 #[inline(always)]
-pub fn free<B: Block>(bucket: B, word: usize, control: u64) -> bool {
+pub fn free<B: Block>(bucket: B, word: usize, control: u64) -> u64 {
     let mut seen = control;
     let mut tries = 0;
     while tries < 3 {
         match bucket.compare_exchange(word, seen, control::freed(seen)) {
-            Ok(()) => return true,
-            Err(other) if (other ^ control) & !MUTABLE != 0 => return false,
+            Ok(()) => return seen,
+            Err(other) if (other ^ control) & !MUTABLE != 0 => return 0,
             Err(other) => seen = other,
         }
         tries += 1;
     }
-    false
+    0
 }
 
-/// Ends a flow that was found: both its records.
+/// Ends a flow that was found: both its records, and what it counts for. Gives the last control word of the record
+/// that was found; 0 if it was not there any more.
 #[inline(always)]
-pub fn end<F: Family, T: Tables>(t: &T, zone: Zone, found: &Found<F::Bucket<T>>) {
-    if let Some((bucket, word, seen)) = found.link.follow::<F, T>(t, zone) {
-        free(bucket, word, seen);
+pub fn end<F: Family, T: Tables>(t: &T, zone: Zone, found: &Found<F::Bucket<T>>) -> u64 {
+    let last = remove::<F, T>(t, zone, found);
+    if last != 0 {
+        load::unbind(t, last);
     }
-    if let Some(bucket) = found.bucket {
-        free(bucket, found.slot * F::RECORD, found.control);
+    last
+}
+
+/// The same, but what the record that was found counts for stays: another has taken its place.
+#[inline(always)]
+pub(crate) fn remove<F: Family, T: Tables>(t: &T, zone: Zone, found: &Found<F::Bucket<T>>) -> u64 {
+    if let Some((bucket, word, seen)) = found.link.follow::<F, T>(t, zone) {
+        let last = free(bucket, word, seen);
+        if last != 0 {
+            load::unbind(t, last);
+        }
+    }
+    match found.bucket {
+        Some(bucket) => free(bucket, found.slot * F::RECORD, found.control),
+        None => 0,
     }
 }

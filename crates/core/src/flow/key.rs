@@ -31,9 +31,19 @@ impl<F: Family> Key<F> {
         protocol: u8,
         reply: bool,
     ) -> Self {
+        Self::named(c, source, destination, ports, kind(protocol), if reply { control::REPLY } else { 0 })
+    }
+
+    /// The key of a persistence template: clients by their network, a VIP or mark, and in `ports` the protocol (low
+    /// half) and the service's port (high half), 0 for those of all.
+    #[inline(always)]
+    pub fn template(c: &Constants, source: F::Address, destination: F::Address, ports: u32) -> Self {
+        Self::named(c, source, destination, ports, state::TEMPLATE, 0)
+    }
+
+    #[inline(always)]
+    fn named(c: &Constants, source: F::Address, destination: F::Address, ports: u32, kind: u64, reply: u64) -> Self {
         let hash = F::hash(c, source, destination, ports);
-        let kind = if protocol == protocol::UDP { state::UDP } else { state::TCP };
-        let reply = if reply { control::REPLY } else { 0 };
         Key {
             source,
             destination,
@@ -49,10 +59,14 @@ impl<F: Family> Key<F> {
     pub fn slot(&self, i: usize) -> usize {
         (self.first >> 30) as usize ^ i
     }
+}
 
-    /// The protocol's number in the IP header.
-    #[inline(always)]
-    pub fn protocol(&self) -> u8 {
-        if self.name & control::PROTOCOL == control::of_protocol(state::UDP) { protocol::UDP } else { protocol::TCP }
+/// How a control word says a protocol of the IP header.
+#[inline(always)]
+pub const fn kind(protocol: u8) -> u64 {
+    match protocol {
+        protocol::UDP => state::UDP,
+        protocol::SCTP => state::SCTP,
+        _ => state::TCP,
     }
 }

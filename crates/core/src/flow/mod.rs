@@ -9,14 +9,23 @@
 //! TENTATIVE records for one key the lower place kills the higher; LIVE always wins. NAT's replies find a record of
 //! their own, the two linked by place and generation.
 
+mod claim;
 pub mod control;
 mod find;
 mod insert;
 mod key;
 mod link;
+mod publish;
+mod request;
+pub mod template;
 
 pub use find::{Found, end, find, free, touch};
-pub use insert::{Request, insert};
-pub(crate) use insert::{order, order_settling, refuse, request};
-pub use key::Key;
+pub(crate) use find::{remove, template_of};
+pub use insert::insert;
+pub use key::{Key, kind};
 pub use link::Link;
+pub use request::Request;
+pub(crate) use request::{
+    INSERT, NO_SERVICE, PERSIST, QUOTED, SCHEDULE, SERVICE, TEMPLATE, answer, is_step, order, order_settling, owing,
+    refuse, take,
+};

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! word 0: method (8), flags (8), MTU (16), next hop reference (32): compared and exchanged as one
-//! word 1: server's port (16), service's port (16), constant part of the outer header's sum (16)
+//! word 1: server's port (16; 0: the one that the client chose), service's port (16), constant part of the outer
+//!         header's sum (16)
 //! word 2, 3: RIP        word 4, 5: VIP        word 6, 7: DIP
 //! ```
 //!
@@ -29,6 +30,12 @@ pub mod method {
 pub const AVAILABLE: u8 = 1;
 /// Flag: a smaller path MTU was learned from an ICMP error.
 pub const LEARNED_MTU: u8 = 2;
+/// Flag: its weight is 0.
+pub const QUIESCED: u8 = 4;
+/// Flag: of a mark's service or of one of any port: what its flows were sent to is what their packets say.
+pub const WILDCARD: u8 = 8;
+/// Flag: it is the director itself.
+pub const LOCAL: u8 = 16;
 
 /// Word of the method, flags, MTU and next hop.
 pub const META: usize = 0;
@@ -85,6 +92,13 @@ impl Destination {
     }
 }
 
+/// The server's port of word 1: its own, or the one that the client chose.
+#[inline(always)]
+pub const fn server_port(ports: u64, chosen: u16) -> u16 {
+    let own = ports as u16;
+    if own == 0 { chosen } else { own }
+}
+
 /// The method of word 0.
 #[inline(always)]
 pub const fn method_of(meta: u64) -> u8 {
@@ -95,6 +109,12 @@ pub const fn method_of(meta: u64) -> u8 {
 #[inline(always)]
 pub const fn has(meta: u64, flag: u8) -> bool {
     meta & (flag as u64) << 8 != 0
+}
+
+/// Whether packets are rewritten, so that replies come back: NAT to another machine.
+#[inline(always)]
+pub const fn rewrites(meta: u64) -> bool {
+    method_of(meta) == method::NAT && !has(meta, LOCAL)
 }
 
 /// The MTU of word 0.

@@ -1,7 +1,8 @@
 //! Service entries: four to a set, each a key and a value; user space places them by the same functions.
 //!
 //! An entry of IPv4 is two words: the key with the address in its low half, and the value. One of IPv6 is four: the
-//! key, the address, and the value. A value is the index of a service, or of nothing for a server's entry.
+//! key, the address, and the value. A value is the index of a service, or for a server's entry the number of
+//! one of its destinations.
 
 /// This entry is an address and port that a NAT server sends its replies from.
 pub const SERVER: u64 = 1 << 56;

@@ -8,7 +8,9 @@ pub mod destination;
 pub mod entry;
 pub mod hop;
 pub mod interface;
+pub mod load;
+pub mod rule;
 pub mod service;
 
 /// Of all layouts together. A daemon adopts pinned maps only if this is the same.
-pub const VERSION: u64 = 1;
+pub const VERSION: u64 = 2;

@@ -3,6 +3,7 @@
 //! Fields are in memory order. Offsets are of RFC 791, 8200, 9293, 768, 792, 4443 and IEEE 802.1Q.
 
 pub mod checksum;
+pub mod crc32c;
 
 const _: () = assert!(cfg!(target_endian = "little"), "control words and prebuilt headers assume it");
 
@@ -48,6 +49,16 @@ pub mod ethertype {
     pub const PROVIDER_VLAN: u16 = 0x88a8_u16.to_be();
 }
 
+/// Ports, in memory order unless said otherwise.
+pub mod port {
+    /// RFC 959: control connections.
+    pub const FTP: u16 = 21u16.to_be();
+    /// RFC 959: a server's data connections.
+    pub const FTP_DATA: u16 = 20u16.to_be();
+    /// The first that any program may use, in host order.
+    pub const UNPRIVILEGED: u16 = 1024;
+}
+
 /// Protocol numbers of the IP header.
 pub mod protocol {
     /// IPv6 hop-by-hop options.
@@ -60,6 +71,8 @@ pub mod protocol {
     pub const TCP: u8 = 6;
     /// RFC 768.
     pub const UDP: u8 = 17;
+    /// RFC 9260.
+    pub const SCTP: u8 = 132;
     /// IPv6 in IP (RFC 2473).
     pub const IPV6: u8 = 41;
     /// IPv6 routing header.
@@ -82,6 +95,8 @@ pub mod tcp {
     pub const RST: u8 = 0x04;
     /// Acknowledgement.
     pub const ACK: u8 = 0x10;
+    /// Those that decide on a flow's state.
+    pub const FLAGS: u8 = FIN | SYN | RST | ACK;
 }
 
 /// Flags and offset of the IPv4 header's seventh and eighth byte.

@@ -4,18 +4,20 @@
 
 mod apply;
 mod interfaces;
+mod local;
+mod memory;
+mod statistics;
 mod status;
 mod ways;
 
-use crate::{Source, decapsulator::address, files};
-use relvs_control::{Control, Limits};
-use relvs_dataplane::{Kernel, Scan, Side as _, Sizes, Timeouts, object, scan};
-use relvs_model::{OnExit, State};
-use relvs_net::{Event, Resolution};
+use crate::{Source, decapsulator::address};
+use relvs_control::{Control, Desired, Limits, Statistics};
+use relvs_dataplane::{Kernel, Scan, Side as _, Sizes, Timeouts, load_of, object, scan, withdraw};
+use relvs_model::{OnExit, ServiceKey, State};
+use relvs_net::Event;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs, io,
-    net::IpAddr,
+    io,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -65,6 +67,7 @@ pub(crate) struct Director {
     state: State,
     kernel: Kernel,
     control: Control,
+    statistics: Statistics,
     ways: Ways,
     served: Vec<interfaces::Served>,
     timeouts: Timeouts,
@@ -81,16 +84,7 @@ pub(crate) struct Director {
 impl Director {
     /// Takes up what an earlier daemon left in the run directory, or begins anew, and brings it to `state`.
     pub(crate) fn start(run_dir: &Path, source: Source, state: State) -> Result<Self, Error> {
-        let memory = run_dir.join("control.json");
-        let left = fs::read(&memory).ok().and_then(|text| serde_json::from_slice::<Control>(&text).ok());
-        if left.is_none() {
-            // Without it nobody knows whose the destinations are: tables that are left would be strangers'.
-            let shape = run_dir.join("shape.json");
-            match fs::remove_file(&shape) {
-                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(Error::File { path: shape, source: e }),
-                _ => {}
-            }
-        }
+        let left = memory::read(run_dir)?;
         let sizes = Sizes::for_flows(state.director.flows);
         let kernel = Kernel::open(run_dir, object::embedded(), sizes, seeds())?;
         if kernel.adopted() && source.file.is_some() && *kernel.sizes() != sizes {
@@ -104,11 +98,12 @@ impl Director {
             services: sizes.services,
             bands: sizes.bands,
             ring: sizes.ring,
+            rules: sizes.rules,
             destinations: sizes.destinations,
         };
-        let control = match left {
-            Some(control) if kernel.adopted() => control.with_limits(limits),
-            _ => Control::new(limits),
+        let (control, statistics) = match left {
+            Some(left) if kernel.adopted() => (left.control.with_limits(limits), left.statistics),
+            _ => (Control::new(limits), Statistics::default()),
         };
         let ways = Ways::adopt(&kernel)?;
         let now = Instant::now();
@@ -118,6 +113,7 @@ impl Director {
             state: State::default(),
             kernel,
             control,
+            statistics,
             ways,
             served: Vec::new(),
             timeouts: Timeouts::default(),
@@ -133,7 +129,7 @@ impl Director {
         // Without a configuration the daemon goes on with what was there.
         let mut state = state;
         if director.source.file.is_none() {
-            state.services = director.control.services().to_vec();
+            director.control.desired().clone().put_into(&mut state);
             if director.source.interfaces.is_empty() {
                 let attached = director.kernel.attached()?;
                 let links = director.ways.links().filter(|link| attached.iter().any(|(index, _)| *index == link.index));
@@ -142,7 +138,7 @@ impl Director {
         }
         // An interface may be refused: so first, while the services are still those of the daemon before.
         director.serve(&state.director)?;
-        director.apply(&state.services)?;
+        director.apply(&Desired::from(&state))?;
         director.state = state;
         director.kernel.settle()?;
         director.keep_fresh()?;
@@ -158,7 +154,7 @@ impl Director {
         if self.source.file.is_none() {
             return Ok(String::new());
         }
-        match self.serve(&state.director).and_then(|()| self.apply(&state.services)) {
+        match self.serve(&state.director).and_then(|()| self.apply(&Desired::from(&state))) {
             Ok(plan) => {
                 self.state = state;
                 Ok(plan)
@@ -234,42 +230,38 @@ impl Director {
             OnExit::Keep => Ok(()),
             OnExit::Stop => {
                 self.kernel.discard()?;
-                for name in ["control.json", "shape.json"] {
-                    let path = self.run_dir.join(name);
-                    fs::remove_file(&path).map_err(|source| Error::File { path, source })?;
-                }
-                Ok(())
+                memory::remove(&self.run_dir)
             }
         }
     }
 
-    /// A removed server whose flows have ended is forgotten after a while.
+    /// A removed server whose flows and templates have ended is forgotten after a while. What it had counted stays in the
+    /// sums.
     fn forget_retired(&mut self, now: Instant) -> Result<(), Error> {
-        let retired: BTreeSet<u32> = self.control.retired().map(|(number, ..)| number).collect();
-        self.retired.retain(|number, _| retired.contains(number));
-        let mut forgotten = false;
-        for number in retired {
+        let retired: BTreeMap<u32, ServiceKey> = self.control.retired().map(|(n, key, _)| (n, key)).collect();
+        self.retired.retain(|number, _| retired.contains_key(number));
+        let mut forgotten = Vec::new();
+        for (number, key) in retired {
             let since = *self.retired.entry(number).or_insert(now);
             let flows = self.last.flows.get(number as usize).is_some_and(|[active, inactive]| active + inactive > 0);
-            if !flows && now - since >= REMEMBERED {
-                self.control.release(number);
-                relvs_dataplane::withdraw(&self.kernel, number);
-                self.kernel.clear_counters(number)?;
-                forgotten = true;
+            if flows || load_of(&self.kernel, number).templates > 0 || now - since < REMEMBERED {
+                continue;
             }
+            self.statistics.carry(number, key, statistics::figures(self.kernel.counters(number)?));
+            self.control.release(number);
+            self.timeouts.orphans.remove(&number);
+            forgotten.push(number);
         }
-        if forgotten { self.remember() } else { Ok(()) }
-    }
-
-    /// Writes down what is applied, for the next daemon.
-    fn remember(&self) -> Result<(), Error> {
-        self.write_control(&self.control)
-    }
-
-    fn write_control(&self, control: &Control) -> Result<(), Error> {
-        let path = self.run_dir.join("control.json");
-        let written = serde_json::to_vec(control).map_err(io::Error::other).and_then(|text| files::write(&path, &text));
-        written.map_err(|source| Error::File { path, source })
+        if forgotten.is_empty() {
+            return Ok(());
+        }
+        // First on disk: one that is not there any more is cleared by the daemon that gives its number away.
+        memory::write(&self.run_dir, &self.control, &self.statistics)?;
+        for number in forgotten {
+            withdraw(&self.kernel, number);
+            self.kernel.clear_counters(number)?;
+        }
+        Ok(())
     }
 
     fn forget_path_mtus(&mut self) -> Result<(), Error> {
@@ -279,11 +271,6 @@ impl Director {
             relvs_dataplane::forget_learned_mtu(&self.kernel, number, record.mtu);
         }
         Ok(())
-    }
-
-    /// Whether the way to a server is known.
-    fn is_ready(&self, server: IpAddr) -> bool {
-        matches!(self.ways.known(server), Some(Resolution::Ready(_)))
     }
 }
 

@@ -1,32 +1,43 @@
 //! What the director says of itself.
 
-use super::{Director, Error};
-use relvs_api::{Counters, Flows, Interface, Reason, Server, Service, Status, Way};
-use relvs_dataplane::{Area, Side as _, total};
-use relvs_model::{Method, ServiceKey};
-use relvs_net::Resolution;
-use std::{collections::BTreeMap, net::IpAddr};
+use super::{
+    Director, Error,
+    statistics::{counters, rates},
+};
+use relvs_api::{Flows, Interface, Reason, Server, Service, Status};
+use relvs_dataplane::{Area, Side as _, load_of};
+use relvs_model::ServiceKey;
+use std::collections::BTreeMap;
 
 impl Director {
-    /// Everything at this moment; counts of flows are of the last pass over the tables.
+    /// Everything at this moment; but for the rates, and the records in use, which are of the last pass.
     pub(crate) fn status(&self) -> Result<Status, Error> {
+        let counted = self.counted(&self.control)?;
+        let sums = self.statistics.of_services(&counted);
+        let total = self.statistics.of_all(&counted);
         let mut servers: BTreeMap<ServiceKey, Vec<Server>> = BTreeMap::new();
-        let mut sums: BTreeMap<ServiceKey, relvs_dataplane::Counters> = BTreeMap::new();
-        for (number, key, server, removed) in self.control.destinations() {
-            let counted = self.kernel.counters(number)?;
-            let sum = sums.entry(key).or_default();
-            *sum = total([*sum, counted]);
-            let [active, inactive] = self.last.flows.get(number as usize).copied().unwrap_or_default();
+        let (mut live, mut templates) = (0, 0);
+        for ((number, key, server, removed), (_, record)) in self.control.destinations().zip(self.control.records()) {
+            let load = load_of(&self.kernel, number);
+            live += u64::from(load.active) + u64::from(load.inactive);
+            templates += u64::from(load.templates);
+            let figures = counted.get(&number).map(|(_, figures)| *figures).unwrap_or_default();
+            let shown = self.statistics.of_destination(number, figures);
             servers.entry(key).or_default().push(Server {
                 address: server.address,
                 port: server.port,
                 weight: server.weight,
                 method: server.method,
+                upper_threshold: server.upper_threshold,
+                lower_threshold: server.lower_threshold,
+                overloaded: load.overloaded,
                 removed,
-                active,
-                inactive,
-                counters: counters(counted),
-                way: self.way(server.address, server.method),
+                active: load.active,
+                inactive: load.inactive,
+                templates: load.templates,
+                counters: counters(shown.counters),
+                rates: rates(shown.rates),
+                way: self.way(server, &record),
             });
         }
         let mut services = Vec::new();
@@ -34,10 +45,15 @@ impl Director {
             let mut of_it = servers.remove(&service.key).unwrap_or_default();
             let place = |s: &Server| service.servers.iter().position(|w| w.address == s.address && w.port == s.port);
             of_it.sort_by_key(|s| (s.removed, place(s)));
+            let sum = sums.get(&service.key).copied().unwrap_or_default();
             services.push(Service {
                 key: service.key,
                 scheduler: service.scheduler,
-                counters: counters(sums.remove(&service.key).unwrap_or_default()),
+                flags: service.flags.names(service.scheduler).into_iter().map(str::to_owned).collect(),
+                persistence: service.persistence,
+                one_packet: service.one_packet,
+                counters: counters(sum.counters),
+                rates: rates(sum.rates),
                 servers: of_it,
             });
         }
@@ -55,8 +71,14 @@ impl Director {
                 .map(|s| Interface { name: s.name.clone(), mode: s.mode.to_string() })
                 .collect(),
             services,
+            settings: self.control.desired().settings.clone(),
+            timeouts: self.control.desired().timeouts,
+            rules: self.control.desired().rules.clone(),
+            counters: counters(total.counters),
+            rates: rates(total.rates),
             flows: Flows {
-                live: self.last.live,
+                live,
+                templates,
                 records: self.last.records,
                 capacity: records(Area::Flows4) + records(Area::Flows6),
                 expired: self.expired,
@@ -75,34 +97,5 @@ impl Director {
             }
         }
         Ok(found)
-    }
-
-    fn way(&self, server: IpAddr, method: Method) -> Way {
-        match self.ways.known(server) {
-            Some(Resolution::Ready(hop)) => Way::Ready {
-                interface: self.ways.interface(hop.interface),
-                neighbour: hop.neighbour,
-                mac: relvs_net::mac_text(&hop.destination_mac),
-                mtu: match (method, server) {
-                    (Method::Tun, IpAddr::V4(_)) => hop.mtu.saturating_sub(20),
-                    (Method::Tun, IpAddr::V6(_)) => hop.mtu.saturating_sub(40),
-                    (Method::Nat | Method::Dr, _) => hop.mtu,
-                },
-            },
-            Some(Resolution::Pending { neighbour, .. }) => Way::Pending { neighbour: *neighbour },
-            Some(Resolution::Unreachable { why }) => Way::Unreachable { why: why.clone() },
-            Some(Resolution::Local) => Way::Unreachable { why: "it is this director itself".to_owned() },
-            None => Way::Unreachable { why: "it was not asked for".to_owned() },
-        }
-    }
-}
-
-fn counters(c: relvs_dataplane::Counters) -> Counters {
-    Counters {
-        flows: c.flows,
-        packets_in: c.packets_in,
-        bytes_in: c.bytes_in,
-        packets_out: c.packets_out,
-        bytes_out: c.bytes_out,
     }
 }

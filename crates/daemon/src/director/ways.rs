@@ -3,11 +3,11 @@
 //! Destinations with the same address share one. The kernel's neighbour tables are mirrored into the next hops too,
 //! so that NAT's replies to clients find theirs without asking the kernel for each packet.
 
-use super::Error;
+use super::{Error, local};
 use crate::decapsulator::words;
-use relvs_core::table::destination::{Destination, method};
+use relvs_core::table::destination::{Destination, LOCAL, method};
 use relvs_dataplane::{HopTable, Kernel, Neighbour};
-use relvs_net::{Event, Link, Network, NextHop, Resolution};
+use relvs_net::{Event, Link, Network, NextHop, Resolution, RouteKind};
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
@@ -54,6 +54,16 @@ impl Ways {
     /// What is known of the way to a server.
     pub(super) fn known(&self, server: IpAddr) -> Option<&Resolution> {
         self.known.get(&server)
+    }
+
+    /// Whether the way to a server is known, or it is the director itself.
+    pub(super) fn leads_to(&self, server: IpAddr) -> bool {
+        matches!(self.known.get(&server), Some(Resolution::Ready(_) | Resolution::Local))
+    }
+
+    /// Whether an address is the director's own now.
+    pub(super) fn is_local(&mut self, address: IpAddr) -> Result<bool, Error> {
+        Ok(self.network.route(address)?.kind == RouteKind::Local)
     }
 
     /// Forgets all servers but these.
@@ -113,7 +123,8 @@ impl Ways {
         Ok(())
     }
 
-    /// A destination's record with the way to its server. Without one it keeps no next hop, and its packets are dropped.
+    /// A destination's record with the way to its server. Without one it keeps no next hop, and its packets are dropped,
+    /// unless the server is the director itself.
     pub(super) fn complete(
         &mut self,
         kernel: &Kernel,
@@ -121,7 +132,9 @@ impl Ways {
         record: &Destination,
     ) -> Result<Destination, Error> {
         let mut record = Destination { mtu: u16::MAX, ..*record };
-        if let Some(Resolution::Ready(hop)) = self.known.get(&server).cloned() {
+        if self.known.get(&server) == Some(&Resolution::Local) && local::serves(&record) {
+            record.flags |= LOCAL;
+        } else if let Some(Resolution::Ready(hop)) = self.known.get(&server).cloned() {
             let overhead = match (record.method == method::TUN, server) {
                 (false, _) => 0,
                 (true, IpAddr::V4(_)) => 20,

@@ -20,7 +20,7 @@ pub enum Error {
     #[error("the BPF object has no {0}; rebuild it with `cargo xtask bpf`")]
     Missing(String),
     /// The kernel refused the programs.
-    #[error("the kernel refused the programs: {0}; a kernel of 5.15 or later and CAP_BPF, CAP_NET_ADMIN are needed")]
+    #[error("the kernel refused the programs: {0}; a kernel of 5.17 or later and CAP_BPF, CAP_NET_ADMIN are needed")]
     Load(String),
     /// The program could not be attached.
     #[error("interface {interface}: the program could not be attached: {reason}")]

@@ -17,7 +17,7 @@ use std::{
 };
 
 /// Maps beside the areas that outlive a program: a new one goes on with them.
-const KEPT: [&str; 5] = ["HOPS_BY_MAC", "FRAGMENTS", "COUNTERS", "REASONS", "ANSWERS"];
+const KEPT: [&str; 6] = ["HOPS_BY_MAC", "FRAGMENTS", "NEAR", "COUNTERS", "REASONS", "ANSWERS"];
 /// The stages' programs, in the order of [`Stage`].
 const STAGES: [&str; Stage::COUNT] = [
     "slow_parse",
@@ -33,6 +33,10 @@ const STAGES: [&str; Stage::COUNT] = [
     "slow_deliver6",
     "slow_answer4",
     "slow_answer6",
+    "slow_match4",
+    "slow_match6",
+    "slow_open4",
+    "slow_open6",
 ];
 /// The other programs of a director.
 const PROGRAMS: [&str; 3] = ["director", "clock", "pass"];
@@ -93,6 +97,7 @@ impl Kernel {
             .override_global("MASKS4", &fixed.masks4, true)
             .override_global("MASKS6", &fixed.masks6, true)
             .override_global("SET_MASK", &fixed.set_mask, true)
+            .override_global("RULES_HALF", &fixed.rules, true)
             .override_global("SECOND_SHIFT", &second_shift, true)
             .map_max_entries("COUNTERS", sizes.destinations);
         for area in Area::ALL {

@@ -7,11 +7,11 @@ use crate::{
     random::{Random, cases},
     tables::{DR, NAT, Plan, Vip},
     world::{
-        CLIENTS, DIRECTOR, MULTIPLIERS, Program, World, client, client_mac, dip, hex, lost, plan, port, rip, server,
-        server_mac, vip, within,
+        CLIENTS, DIRECTOR, MULTIPLIERS, Program, World, client, client_mac, dip, hex, lost, no_services, plan, port,
+        rip, server, server_mac, small, vip, within,
     },
 };
-use relvs_core::{Reason, Verdict};
+use relvs_core::{Reason, Verdict, table::active};
 use relvs_dataplane::{Area, Memory, Side, Sizes};
 use rustix::thread::{CpuSet, sched_setaffinity};
 use std::{
@@ -57,6 +57,34 @@ impl Reached {
     }
 }
 
+/// What the director is told while frames come: which settings hold, whether there are marks and services of any port,
+/// and the weight of every other server of the service that loses its servers' weights.
+const PHASES: [(u64, bool, u32); 8] = [
+    (active::REUSE, true, 1),
+    (active::REUSE, false, 1),
+    (0, true, 0),
+    (active::SETTINGS, true, 0),
+    (active::SETTINGS & !active::EXPIRE_NODEST_CONN, false, 0),
+    (active::SETTINGS & !active::EXPIRE_QUIESCENT_TEMPLATE, true, 1),
+    (active::EXPIRE_QUIESCENT_TEMPLATE | active::SLOPPY_TCP | active::SLOPPY_SCTP, true, 0),
+    (active::REUSE | active::REUSE_FIN_WAIT | active::SCHEDULE_ICMP | active::CACHE_BYPASS, true, 1),
+];
+
+/// Changes what the director is told, on both sides.
+fn enter(world: &mut World, (settings, marks, weight): (u64, bool, u32)) {
+    (world.plan.settings, world.plan.marks) = (settings, marks);
+    for vip in world.plan.vips.iter_mut().filter(|vip| vip.port == port::QUIESCED && vip.listens()) {
+        vip.servers[0].weight = weight;
+    }
+    // One that comes and goes has flows.
+    let there = weight != 0;
+    for vip in world.plan.vips.iter_mut().filter(|vip| vip.port == port::WEIGHTED && vip.listens()) {
+        vip.servers[1].available = there;
+        vip.servers[1].weight = if there { 3 } else { 0 };
+    }
+    world.install();
+}
+
 /// Generated frames until one is treated differently: which, and how. `tables` are compared too, if wanted.
 fn compare(world: &World, r: Random, cases: usize, reached: &mut Reached, tables: bool) -> Result<(), String> {
     let mut generator = Generator::new(r, &world.plan);
@@ -69,7 +97,7 @@ fn compare(world: &World, r: Random, cases: usize, reached: &mut Reached, tables
             world.reasons().map_err(here)?;
         }
         if tables && case % 16 == 0 {
-            world.tables().map_err(here)?;
+            world.moving_tables().map_err(here)?;
         }
         let (verdict, _) = world.both(Program::Decapsulator, &frame).map_err(here)?;
         reached.verdict(verdict);
@@ -80,21 +108,28 @@ fn compare(world: &World, r: Random, cases: usize, reached: &mut Reached, tables
 
 #[test]
 fn kernel_and_host_agree() {
-    let r = Random::of_run("kernel_and_host_agree");
-    within(Sizes::small(), plan(), |mut world| {
+    let mut r = Random::of_run("kernel_and_host_agree");
+    within(small(), plan(), |mut world| {
         stay();
         for six in [false, true] {
             crate::world::decapsulate(&mut world, vip(six));
         }
         let (cases, begin, mut reached) = (cases(CASES), Instant::now(), Reached::default());
-        compare(&world, r, cases, &mut reached, true).unwrap_or_else(|error| panic!("{error}"));
+        for phase in PHASES {
+            enter(&mut world, phase);
+            let seed = Random::new(r.next());
+            let compared = compare(&world, seed, cases / PHASES.len(), &mut reached, true);
+            compared.unwrap_or_else(|error| panic!("settings {phase:x?}: {error}"));
+        }
         println!("{cases} frames in {:?}", begin.elapsed());
+        let missed = world.stages_missed();
+        assert!(missed.is_empty(), "stages that no frame went through: {missed:?}");
         reached.reasons(&world);
         for reason in Reason::ALL {
             let count = world.memory.reason(*reason).unwrap() + world.server.reason(*reason).unwrap();
             println!("{:>20} {count}", reason.name());
         }
-        within(Sizes::small(), plan(), |mut world| {
+        within(small(), plan(), |mut world| {
             for six in [false, true] {
                 crate::world::decapsulate(&mut world, vip(six));
             }
@@ -177,14 +212,14 @@ fn directed(world: &World) {
 
 /// Tables of one bucket, with established flows in every record.
 fn full_tables(reached: &mut Reached) {
-    let tiny = Sizes { flows4: 1, young4: 1, flows6: 1, young6: 1, ..Sizes::small() };
+    let tiny = Sizes { flows4: 1, young4: 1, flows6: 1, young6: 1, ..small() };
     for (method, flows) in [(DR, 8), (NAT, 4)] {
         let mut vips = Vec::new();
         for six in [false, true] {
             let servers = vec![server(six, method, 10, 80)];
-            vips.push(Vip { protocol: 6, address: vip(six), port: 80, servers, first: 0, broken: false });
+            vips.push(Vip::new(6, vip(six), 80, servers));
         }
-        let mut plan = Plan { vips, ..plan() };
+        let mut plan = Plan { vips, ..no_services() };
         plan.number();
         within(tiny, plan, |world| {
             stay();
@@ -254,7 +289,7 @@ fn a_planted_fault_is_found() {
     let mut r = Random::of_run("a_planted_fault_is_found");
     for (name, frames, plant) in FAULTS {
         let seed = Random::new(r.next());
-        within(Sizes::small(), plan(), |mut world| {
+        within(small(), plan(), |mut world| {
             stay();
             plant(&mut world);
             if world.kernel.is_none() {
@@ -272,7 +307,7 @@ fn a_planted_fault_is_found() {
 fn the_slow_way_does_what_the_fast_one_does() {
     let seed = Random::of_run("the_slow_way_does_what_the_fast_one_does").next();
     let plan = plan();
-    let (fast, slow) = (Memory::new(Sizes::small(), MULTIPLIERS), Memory::new(Sizes::small(), MULTIPLIERS));
+    let (fast, slow) = (Memory::new(small(), MULTIPLIERS), Memory::new(small(), MULTIPLIERS));
     plan.install(&fast);
     plan.install(&slow);
     let mut generator = Generator::new(Random::new(seed), &plan);

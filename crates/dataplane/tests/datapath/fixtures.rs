@@ -5,19 +5,21 @@ use crate::{
     packet::{ACK, Body, HOP_BY_HOP, OPTIONS, Packet, SYN, ethernet, tunnelled},
     world::{
         CLIENTS, DIRECTOR, GATEWAY, GATEWAY_MTU, Program, TAG, TAGS, WAN, WAN_MAC, World, client, client_mac,
-        decapsulate, dip, hex, ip, plan, port, remote, rip, server_mac, vip, within,
+        decapsulate, dip, hex, ip, plan, port, remote, rip, server_mac, small, vip, within,
     },
 };
 use relvs_core::{Reason, Verdict};
-use relvs_dataplane::{Side as _, Sizes};
+use relvs_dataplane::Side as _;
 
 const PADDING: (u8, [u8; 6]) = (OPTIONS, [1, 4, 0, 0, 0, 0]);
 
-/// Runs a test for IPv4 and for IPv6, each in a world of its own.
+/// Runs a test for IPv4 and for IPv6.
 fn in_worlds(test: impl Fn(&World, bool) + Sync) {
-    for six in [false, true] {
-        within(Sizes::small(), plan(), |world| test(&world, six));
-    }
+    within(small(), plan(), |world| {
+        for six in [false, true] {
+            test(&world, six);
+        }
+    });
 }
 
 fn bytes(text: &str) -> Vec<u8> {
@@ -27,26 +29,26 @@ fn bytes(text: &str) -> Vec<u8> {
 
 impl World {
     /// A frame, and what must become of it.
-    fn turns(&self, what: &str, input: &[u8], verdict: Verdict, output: &[u8]) {
+    pub(crate) fn turns(&self, what: &str, input: &[u8], verdict: Verdict, output: &[u8]) {
         let (seen, bytes) = self.agreed(input);
         assert_eq!(seen, verdict, "{what}: {}", hex(input));
         assert_eq!(hex(&bytes), hex(output), "{what}");
     }
 
     /// A packet from client 0, and what leaves towards this server.
-    fn sends(&self, what: &str, input: &Packet, n: u8, output: Packet) {
+    pub(crate) fn sends(&self, what: &str, input: &Packet, n: u8, output: Packet) {
         let input = input.clone().link(DIRECTOR, client_mac(0)).frame();
         self.turns(what, &input, Verdict::Transmit, &output.link(server_mac(n), DIRECTOR).frame());
     }
 
     /// A packet from this server, and what leaves towards client 0.
-    fn replies(&self, what: &str, input: &Packet, n: u8, output: Packet) {
+    pub(crate) fn replies(&self, what: &str, input: &Packet, n: u8, output: Packet) {
         let input = input.clone().link(DIRECTOR, server_mac(n)).frame();
         self.turns(what, &input, Verdict::Redirect(WAN), &output.link(client_mac(0), WAN_MAC).frame());
     }
 
     /// A packet from client 0 is left to the stack, as it is.
-    fn passes(&self, what: &str, input: &Packet, reason: Reason) {
+    pub(crate) fn passes(&self, what: &str, input: &Packet, reason: Reason) {
         let input = input.clone().link(DIRECTOR, client_mac(0)).frame();
         self.turns(what, &input, Verdict::Pass(reason), &input);
     }
@@ -65,7 +67,7 @@ impl World {
 /// Written out in full: they hold the tests' own builder to account.
 #[test]
 fn by_hand() {
-    within(Sizes::small(), plan(), |world| {
+    within(small(), plan(), |world| {
         let both = |what: &str, from, input: &str, verdict, (to, own), output: &str| {
             let input = ethernet(DIRECTOR, from, &[], 0x0800, &bytes(input), false);
             world.turns(what, &input, verdict, &ethernet(to, own, &[], 0x0800, &bytes(output), false));
@@ -326,7 +328,7 @@ fn icmp_errors() {
 fn syn(packet: &Packet) -> Body {
     match &packet.body {
         Body::Tcp { options, .. } => Body::Tcp { flags: SYN, options: options.clone() },
-        Body::Udp { .. } | Body::Icmp { .. } | Body::Other(_) => packet.body.clone(),
+        Body::Udp { .. } | Body::Sctp { .. } | Body::Icmp { .. } | Body::Other(_) => packet.body.clone(),
     }
 }
 
@@ -378,7 +380,7 @@ fn a_smaller_path_is_learned() {
 #[test]
 fn decapsulation() {
     for six in [false, true] {
-        within(Sizes::small(), plan(), |mut world| {
+        within(small(), plan(), |mut world| {
             decapsulate(&mut world, vip(six));
             for tags in [vec![], vec![TAG], TAGS.to_vec()] {
                 let inner = Packet::tcp((client(six, 0), 5000), (vip(six), port::TUN), SYN).data(*b"request").ttl(63);

@@ -3,7 +3,7 @@
 use crate::{
     packet::{ACK, Packet, SYN, TCP},
     tables::{DR, NAT, Plan, Vip},
-    world::{DIRECTOR, LO, MULTIPLIERS, WAN, client_mac, ip, learn_route, plan, rip, server, vip},
+    world::{DIRECTOR, LO, MULTIPLIERS, WAN, client_mac, ip, learn_route, no_services, rip, server, small, vip},
 };
 use relvs_core::{Reason, Verdict, state::State};
 use relvs_dataplane::{Bytes, Memory, Side as _, Sizes, Timeouts, entries};
@@ -11,15 +11,8 @@ use std::net::IpAddr;
 
 /// One TCP service for each family with one server.
 fn one_server(method: u8) -> Plan {
-    let vips = [false, true].map(|six| Vip {
-        protocol: TCP,
-        address: vip(six),
-        port: 80,
-        servers: vec![server(six, method, 10, 80)],
-        first: 0,
-        broken: false,
-    });
-    let mut plan = Plan { vips: vips.to_vec(), ..plan() };
+    let vips = [false, true].map(|six| Vip::new(TCP, vip(six), 80, vec![server(six, method, 10, 80)]));
+    let mut plan = Plan { vips: vips.to_vec(), ..no_services() };
     plan.number();
     plan
 }
@@ -40,7 +33,8 @@ fn far(six: bool, n: u32) -> IpAddr {
 }
 
 fn request(six: bool, n: u32, flags: u8) -> Packet {
-    let port = if six { 4000 } else { (n >> 8) as u16 };
+    // From 20 on a client would be an FTP server's data connection.
+    let port = if six { 4000 } else { 1024 + (n >> 8) as u16 };
     Packet::tcp((far(six, n), port), (vip(six), 80), flags)
 }
 
@@ -60,7 +54,7 @@ fn half_load_leaves_hardly_a_flow_without_a_place() {
     const BUCKETS: u32 = 1 << 13;
     for (method, records) in [(DR, 1), (NAT, 2)] {
         for six in [false, true] {
-            let sizes = Sizes { flows4: BUCKETS, flows6: BUCKETS, young4: 1 << 10, young6: 1 << 10, ..Sizes::small() };
+            let sizes = Sizes { flows4: BUCKETS, flows6: BUCKETS, young4: 1 << 10, young6: 1 << 10, ..small() };
             let memory = memory(sizes, method);
             let flows = BUCKETS * 4 / 2 / records;
             for n in 0..flows {
@@ -79,7 +73,7 @@ fn half_load_leaves_hardly_a_flow_without_a_place() {
 #[test]
 fn a_flood_takes_half_open_flows_only() {
     const BUCKETS: u32 = 1 << 10;
-    let sizes = Sizes { flows4: BUCKETS, flows6: BUCKETS, ..Sizes::small() };
+    let sizes = Sizes { flows4: BUCKETS, flows6: BUCKETS, ..small() };
     for (method, flows) in [(DR, BUCKETS), (NAT, BUCKETS / 2)] {
         for six in [false, true] {
             let memory = memory(sizes, method);
@@ -116,7 +110,7 @@ fn a_flood_takes_half_open_flows_only() {
 #[test]
 fn half_a_flow_does_not_block_its_client() {
     for six in [false, true] {
-        let tiny = Sizes { young4: 2, young6: 2, ..Sizes::small() };
+        let tiny = Sizes { young4: 2, young6: 2, ..small() };
         let (mut repaired, mut at_once) = (0, 0);
         for seed in 0..400 {
             let memory = memory(tiny, NAT);
@@ -143,7 +137,7 @@ fn half_a_flow_does_not_block_its_client() {
 /// What a listing shows of a flow follows its segments.
 #[test]
 fn listings_follow_the_segments() {
-    let memory = memory(Sizes::small(), NAT);
+    let memory = memory(small(), NAT);
     let show = |state: State, young| {
         let all = entries(&memory, &Timeouts::default(), 10).unwrap();
         assert_eq!(all.len(), 1);

@@ -4,9 +4,10 @@ use crate::{
     generate::Generator,
     oracle::may_leave,
     random::{Random, cases},
-    world::{Program, World, hex, plan, within},
+    tables::Plan,
+    world::{Program, World, hex, plan, port, small, within},
 };
-use relvs_dataplane::Sizes;
+use relvs_core::{schedule::SCHEDULERS, table::active};
 use std::{thread, time::Instant};
 
 /// Frames in all; `CASES` says another number.
@@ -39,14 +40,20 @@ fn check(world: &World, r: Random, frames: usize) -> [usize; 5] {
 #[test]
 fn a_million_frames() {
     let mut r = Random::of_run("a_million_frames");
-    within(Sizes::small(), plan(), |world| {
+    within(small(), with_dice(), |mut world| {
         let (frames, begin) = (cases(FRAMES), Instant::now());
-        let halves = [Random::new(r.next()), Random::new(r.next())];
-        let actions = thread::scope(|scope| {
-            let threads = halves.map(|r| scope.spawn(|| check(&world, r, frames / 2)));
-            threads.map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-        });
-        let [_, dropped, passed, back, on] = std::array::from_fn(|i| actions[0][i] + actions[1][i]);
+        let mut actions = [0; 5];
+        for (settings, marks) in [(active::REUSE, true), (active::SETTINGS, true), (active::SETTINGS, false)] {
+            (world.plan.settings, world.plan.marks) = (settings, marks);
+            world.install();
+            let halves = [Random::new(r.next()), Random::new(r.next())];
+            let seen = thread::scope(|scope| {
+                let threads = halves.map(|r| scope.spawn(|| check(&world, r, frames / 6)));
+                threads.map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            });
+            actions = std::array::from_fn(|i| actions[i] + seen[0][i] + seen[1][i]);
+        }
+        let [_, dropped, passed, back, on] = actions;
         println!("{frames} frames in {:?}: {dropped} dropped, {passed} passed, {back} back, {on} on", begin.elapsed());
         if world.kernel.is_some() {
             assert!(dropped.min(passed).min(back).min(on) * 50 > frames, "the frames are all alike");
@@ -54,12 +61,22 @@ fn a_million_frames() {
     });
 }
 
+/// The plan, with a scheduler more: the one that throws dice, which both sides throw otherwise.
+fn with_dice() -> Plan {
+    let mut plan = plan();
+    let twos = SCHEDULERS.iter().find(|known| known.name == "twos").unwrap().number;
+    for vip in plan.vips.iter_mut().filter(|vip| vip.port == port::MIXED || vip.port == port::PERSISTENT) {
+        vip.scheduler = twos;
+    }
+    plan
+}
+
 /// The check itself can fail: what the host's core sends is found wrong when a byte of it is.
 #[test]
 fn a_wrong_byte_is_found() {
     let r = Random::of_run("a_wrong_byte_is_found");
     let plan = plan();
-    let memory = relvs_dataplane::Memory::new(Sizes::small(), crate::world::MULTIPLIERS);
+    let memory = relvs_dataplane::Memory::new(small(), crate::world::MULTIPLIERS);
     plan.install(&memory);
     let mut generator = Generator::new(r, &plan);
     let (mut sent, mut missed) = (0, Vec::new());

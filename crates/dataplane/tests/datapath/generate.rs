@@ -1,8 +1,11 @@
 //! Frames from chance: plausible ones about services and flows that are there, and spoilt ones.
 
 use crate::{
-    packet::{ACK, Body, FIN, HOP_BY_HOP, OPTIONS, Packet, ROUTING, RST, SYN, TCP, UDP, ethernet, tunnelled},
+    packet::{
+        ACK, Body, FIN, HOP_BY_HOP, OPTIONS, Packet, ROUTING, RST, SCTP, SYN, TCP, UDP, chunk, ethernet, tunnelled,
+    },
     random::Random,
+    services::{any_vip, mark, marked_vip},
     tables::{Plan, words},
     world::{
         CLIENTS, DIRECTOR, GATEWAY, TAG, TAGS, client, client_mac, dip, ip, lost, port, remote, rip, server_mac, vip,
@@ -55,7 +58,7 @@ pub(crate) fn flow(side: &impl Side, r: &mut Random, wanted: impl Fn(&Flow) -> b
         let record = &words[(begin + i) % records * size..][..size];
         let word = |at: usize| record[at].load(Acquire);
         let seen = word(0);
-        if seen & control::PHASE != control::LIVE {
+        if seen & control::PHASE != control::LIVE || control::protocol(seen) == state::TEMPLATE {
             return None;
         }
         let (from, to, ports) = if six {
@@ -64,7 +67,11 @@ pub(crate) fn flow(side: &impl Side, r: &mut Random, wanted: impl Fn(&Flow) -> b
             (address(false, word(1), 0), address(false, word(1) >> 32, 0), word(2) as u32)
         };
         let flow = Flow {
-            protocol: if control::protocol(seen) == state::UDP { UDP } else { TCP },
+            protocol: match control::protocol(seen) {
+                state::TCP => TCP,
+                state::UDP => UDP,
+                _ => SCTP,
+            },
             reply: seen & control::REPLY != 0,
             destination: control::destination(seen),
             from: (from, u16::from_be(ports as u16)),
@@ -142,6 +149,9 @@ impl<'a> Generator<'a> {
         if protocol == UDP {
             return Body::Udp { checksum: self.r.chance(85) };
         }
+        if protocol == SCTP {
+            return self.chunks();
+        }
         let flags = match self.r.below(20) {
             0..6 => SYN,
             6..13 => ACK,
@@ -154,6 +164,42 @@ impl<'a> Generator<'a> {
         };
         let options = self.r.of(&[0, 0, 0, 12, 20, 40]);
         Body::Tcp { flags, options: self.r.bytes(options) }
+    }
+
+    /// One chunk or two; whatever follows may look like one.
+    fn chunks(&mut self) -> Body {
+        use chunk::{ABORT, COOKIE_ACK, COOKIE_ECHO, DATA, INIT, INIT_ACK, SHUTDOWN, SHUTDOWN_ACK, SHUTDOWN_COMPLETE};
+        let kinds = [
+            INIT,
+            INIT,
+            INIT,
+            INIT_ACK,
+            INIT_ACK,
+            COOKIE_ECHO,
+            COOKIE_ECHO,
+            COOKIE_ECHO,
+            COOKIE_ACK,
+            COOKIE_ACK,
+            DATA,
+            DATA,
+            DATA,
+            SHUTDOWN,
+            SHUTDOWN_ACK,
+            SHUTDOWN_COMPLETE,
+            ABORT,
+            9,
+            3,
+            4,
+            5,
+            12,
+            15,
+            192,
+        ];
+        let chunks = (0..self.r.of(&[1, 1, 1, 2])).map(|_| {
+            let length = self.r.of(&[0, 4, 16, 17, 30]);
+            (self.r.of(&kinds), self.r.bytes(length))
+        });
+        Body::Sctp { chunks: chunks.collect() }
     }
 
     fn data(&mut self) -> Vec<u8> {
@@ -189,13 +235,25 @@ impl<'a> Generator<'a> {
                     36 => ip(self.r.of(&["0.0.0.0", "127.0.0.1", "224.0.0.1", "255.255.255.255", "0.1.2.3"])),
                     _ => client(six, 0),
                 };
-                let at = self.r.between(usize::from(*port::ALL.start()), usize::from(*port::ALL.end()) + 2) as u16;
-                let from = (source, self.r.between(1024, 1024 + 40) as u16);
-                (self.r.of(&[TCP, TCP, UDP]), from, (vip(six), at))
+                let from = (source, if self.r.chance(1) { 20 } else { self.r.between(1024, 1024 + 40) as u16 });
+                (self.r.of(&[TCP, TCP, UDP, SCTP]), from, self.service(six))
             }
         };
         let body = self.body(protocol);
         Packet::new(from, to, body).data(self.data())
+    }
+
+    /// Where a new flow may go.
+    fn service(&mut self, six: bool) -> (IpAddr, u16) {
+        let ports = |r: &mut Random, all: std::ops::RangeInclusive<u16>| {
+            r.between(usize::from(*all.start()), usize::from(*all.end()) + 2) as u16
+        };
+        let r = &mut self.r;
+        match r.below(20) {
+            0..13 => (vip(six), ports(r, port::ALL)),
+            13..16 => (any_vip(six), r.of(&[20, 21, 80, 443, 1023, 1024, 5000])),
+            _ => (marked_vip(six, r.between(1, 5) as u8), ports(r, mark::PORTS)),
+        }
     }
 
     /// A NAT server's packet.
@@ -205,7 +263,9 @@ impl<'a> Generator<'a> {
             Some(flow) => (flow.protocol, flow.from, flow.to),
             None => {
                 let six = self.r.chance(50);
-                (self.r.of(&[TCP, UDP]), (rip(six, 24), 8080), (client(six, 0), self.r.between(1024, 1064) as u16))
+                let from = self.r.of(&[(24, 8080), (24, 8080), (150, 80), (160, 81), (162, 8080)]);
+                let to = (client(six, 0), self.r.between(1024, 1064) as u16);
+                (self.r.of(&[TCP, UDP, SCTP]), (rip(six, from.0), from.1), to)
             }
         };
         let body = self.body(protocol);
@@ -305,7 +365,7 @@ impl<'a> Generator<'a> {
         let (from, to) = (client(six, 1), vip(six));
         let packet = match self.r.below(6) {
             0 => Packet::icmp(from, to, if six { [128, 0] } else { [8, 0] }, [0, 7, 0, 1], self.r.bytes(40)),
-            1 => Packet::new((from, 0), (to, 0), Body::Other(self.r.of(&[2, 47, 50, 51, 59, 132, 4, 41])))
+            1 => Packet::new((from, 0), (to, 0), Body::Other(self.r.of(&[2, 47, 50, 51, 59, 132, 4, 41, 33])))
                 .data(vec![0; 40]),
             2 => Packet::tcp((from, 4000), (client(six, 2), port::MIXED), SYN),
             3 => Packet::udp((from, 4000), (to, 53)),

@@ -3,17 +3,27 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test ends at what it did not expect")]
 
 mod agreement;
+mod counts;
 mod decapsulator;
 mod fixtures;
+mod floods;
 mod flows;
 mod frames;
 mod generate;
+mod layout;
+mod lives;
 mod oracle;
 mod packet;
+mod persistence;
 mod race;
 mod random;
 mod reuse;
 mod room;
+mod sctp;
+mod services;
+mod settings;
 mod tables;
+mod thresholds;
 mod upkeep;
+mod wildcard;
 mod world;

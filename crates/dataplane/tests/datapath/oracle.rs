@@ -5,11 +5,11 @@
 //! checksum is as right or as wrong as it was.
 
 use crate::{
-    packet::{Mac, octets, pseudo, sum},
+    packet::{Mac, SCTP, crc32c, octets, pseudo, sum},
     tables::{DR, NAT, Plan, Server, TUN, Vip},
     world::{DIRECTOR, LO, WAN_MAC, route},
 };
-use relvs_core::Route;
+use relvs_core::{Route, schedule::SCHEDULERS, table::active};
 use std::net::IpAddr;
 
 /// A frame taken apart.
@@ -115,6 +115,14 @@ impl<'a> Ip<'a> {
         Some((u16::from_be_bytes([ports[0], ports[1]]), u16::from_be_bytes([ports[2], ports[3]])))
     }
 
+    /// How wrong the checksum of SCTP is: bits that differ from the right one.
+    fn crc_residue(&self) -> Option<u32> {
+        let mut segment = self.bytes.get(self.transport..)?.to_vec();
+        let field: [u8; 4] = segment.get(8..12)?.try_into().ok()?;
+        segment[8..12].fill(0);
+        Some(u32::from_le_bytes(field) ^ u32::from_le_bytes(crc32c(&segment)))
+    }
+
     /// Where the transport checksum is.
     fn checksum_at(&self) -> usize {
         self.transport
@@ -122,6 +130,8 @@ impl<'a> Ip<'a> {
                 2
             } else if self.protocol == 6 {
                 16
+            } else if self.protocol == SCTP {
+                8
             } else {
                 6
             }
@@ -189,6 +199,10 @@ impl Expected {
 
 fn same_checksum(what: &str, before: &Ip, after: &Ip) -> Result<(), String> {
     let at = before.checksum_at();
+    if before.protocol == SCTP && !before.icmp() {
+        let same = before.crc_residue() == after.crc_residue();
+        return if same { Ok(()) } else { Err(format!("{what}: wrong SCTP checksum")) };
+    }
     let Some(old) = before.bytes.get(at..at + 2) else { return Ok(()) };
     let new = &after.bytes[at..at + 2];
     if before.protocol == 17 && !before.icmp() && (old == [0, 0] || new == [0, 0]) {
@@ -205,7 +219,8 @@ fn translated(before: &Ip, after: &Ip, source: bool, address: IpAddr, port: u16)
     if before.later {
         return expected.is(after.bytes);
     }
-    expected.checksums.push(before.checksum_at());
+    let field = before.checksum_at();
+    expected.checksums.extend(if before.protocol == SCTP { vec![field, field + 2] } else { vec![field] });
     if !before.icmp() {
         expected.port(before.transport, source, port);
         expected.is(after.bytes)?;
@@ -215,7 +230,10 @@ fn translated(before: &Ip, after: &Ip, source: bool, address: IpAddr, port: u16)
     let at = before.transport + 8;
     expected.address(six, at, !source, address);
     expected.port(at + old.transport, !source, port);
-    expected.checksums.push(at + old.checksum_at());
+    // Of SCTP too little is quoted, and no stack looks at the sum.
+    if old.protocol != SCTP {
+        expected.checksums.push(at + old.checksum_at());
+    }
     if !six {
         expected.checksums.push(at + 10);
         let headers = [old, new].map(|ip| sum(0, &ip.bytes[..ip.transport]) % 0xffff);
@@ -225,7 +243,7 @@ fn translated(before: &Ip, after: &Ip, source: bool, address: IpAddr, port: u16)
     }
     expected.is(after.bytes)?;
     same_checksum("ICMP error", before, after)?;
-    same_checksum("quoted packet", &old, &new)
+    if old.protocol == SCTP { Ok(()) } else { same_checksum("quoted packet", &old, &new) }
 }
 
 /// Protocol and one end of a packet, or of what an ICMP error quotes: of that the other end.
@@ -233,11 +251,6 @@ fn end(ip: &Ip, source: bool) -> Option<(u8, IpAddr, Option<u16>)> {
     let (ip, source) = if ip.icmp() { (ip.quoted()?, !source) } else { (*ip, source) };
     let port = if ip.later { None } else { ip.ports().map(|ports| if source { ports.0 } else { ports.1 }) };
     Some((ip.protocol, if source { ip.source } else { ip.destination }, port))
-}
-
-fn is(end: &(u8, IpAddr, Option<u16>), protocol: u8, address: IpAddr, port: u16) -> bool {
-    // A later fragment does not say its port, nor in IPv6 its protocol.
-    end.1 == address && end.2.is_none_or(|seen| seen == port && end.0 == protocol)
 }
 
 /// Whether this may be sent. `action` is 3 for back out of the same interface, 4 for another one.
@@ -269,7 +282,8 @@ pub(crate) fn may_leave(plan: &Plan, input: &[u8], output: &[u8], action: u32) -
         if there && note(&format!("server {number}"), to_server(plan, vip, server, &before, &after, action)) {
             return Ok(());
         }
-        if server.method == NAT && after.ip.source == vip.address && action == 4 {
+        let of_vip = || plan.serves(vip, after.ip.protocol, after.ip.source, None);
+        if server.method == NAT && !server.local && action == 4 && of_vip() {
             let name = format!("client of {number}");
             if note(&name, to_client(plan, vip, server, &before, &after)) {
                 return Ok(());
@@ -290,7 +304,7 @@ fn answer(plan: &Plan, before: &Parsed, after: &Parsed, action: u32) -> Result<(
     require(given.residue() == 0, "wrong checksum")?;
     // To a client from the address that it asked; to a server from the director's towards it.
     // What a server sends to a VIP is a client's packet like any other.
-    let to_vip = plan.vips.iter().any(|vip| vip.address == asked.destination);
+    let to_vip = plan.vips.iter().any(|vip| plan.serves(vip, asked.protocol, asked.destination, None));
     let of_server = !to_vip && plan.servers().any(|(_, _, server)| server.address == asked.source);
     let own = if of_server { plan.dip[usize::from(asked.six())] } else { asked.destination };
     require(given.source == own, "from another address")?;
@@ -303,12 +317,27 @@ fn answer(plan: &Plan, before: &Parsed, after: &Parsed, action: u32) -> Result<(
         (11, 0, false) | (3, 0, true) => require(asked.ttl < 2, "the hop limit did not run out"),
         (3, 4, false) | (2, 0, true) => require(asked.bytes.len() > mtu && mtu >= 552, "not too big"),
         (3, 3, false) | (1, 4, true) => {
-            let to = end(asked, false).ok_or("no end")?;
-            let empty = |vip: &Vip| vip.servers.is_empty() && is(&to, vip.protocol, vip.address, vip.port);
-            require(plan.vips.iter().any(empty), "there are destinations")
+            if of_server {
+                return require(plan.settings & active::NAT_ICMP_SEND != 0, "a server is told that there is no flow");
+            }
+            let (protocol, address, port) = end(asked, false).ok_or("no end")?;
+            let refuses = |vip: &Vip| refuses(vip) && plan.serves(vip, protocol, address, port);
+            require(plan.vips.iter().any(refuses), "there are destinations")
         }
         other => Err(format!("type, code, IPv6 {other:?}")),
     }
+}
+
+/// Whether a service may have no destination for a client.
+fn refuses(vip: &Vip) -> bool {
+    let all_full = vip.servers.iter().all(|server| server.thresholds.0 != 0 || server.weight == 0);
+    let full = vip.servers.iter().any(|server| server.thresholds.0 != 0);
+    // These refuse where others take the next server; overflow, when all have as many flows as their weight.
+    let strict = SCHEDULERS.iter().any(|known| {
+        known.number == vip.scheduler && ["sh", "dh", "mh"].contains(&known.name) && full
+            || known.number == vip.scheduler && known.name == "ovf"
+    });
+    all_full || strict
 }
 
 fn to_server(
@@ -321,11 +350,11 @@ fn to_server(
 ) -> Result<(), String> {
     let (asked, given) = (&before.ip, &after.ip);
     let own = plan.macs.iter().find(|(index, _)| *index == server.interface).ok_or("no interface")?.1;
-    require(server.available && server.resolved, "not to be reached")?;
+    require(server.available && server.resolved && !server.local, "not to be reached")?;
     require(after.from == own && action == if server.interface == LO { 3 } else { 4 }, "another way")?;
     require(after.padding == before.padding, "another padding")?;
-    let to = end(asked, false).ok_or("no end")?;
-    require(is(&to, vip.protocol, vip.address, vip.port), "for another service")?;
+    let (protocol, address, port) = end(asked, false).ok_or("no end")?;
+    require(plan.serves(vip, protocol, address, port), "for another service")?;
     match server.method {
         DR => {
             require(asked.bytes.len() <= usize::from(server.room()), "too big")?;
@@ -340,19 +369,27 @@ fn to_server(
             let inner = Ip::parse(&given.bytes[given.transport..], false).ok_or("the inner packet does not parse")?;
             Expected::of(asked).is(inner.bytes)
         }
-        _ => translated(asked, given, false, server.address, server.port),
+        _ => {
+            let port = if server.port == 0 { port.unwrap_or_default() } else { server.port };
+            translated(asked, given, false, server.address, port)
+        }
     }
 }
 
 fn to_client(plan: &Plan, vip: &Vip, server: &Server, before: &Parsed, after: &Parsed) -> Result<(), String> {
     let (asked, given) = (&before.ip, &after.ip);
-    let from = end(asked, true).ok_or("no end")?;
-    require(is(&from, vip.protocol, server.address, server.port), "another server's")?;
+    let (protocol, address, from) = end(asked, true).ok_or("no end")?;
+    let port = from.is_none_or(|from| server.port == 0 || from == server.port);
+    require(address == server.address && port, "another server's")?;
+    // Of several addresses and ports of a service it is any here; other tests know which.
+    let shown = end(given, true).ok_or("no end")?;
+    require(plan.serves(vip, protocol, shown.1, shown.2), "of another service")?;
+    require(server.port != 0 || shown.2 == from, "from another port")?;
     let Route::Found { destination, .. } = route(asked.destination) else { return Err("no route".to_owned()) };
     let mac = destination.to_le_bytes();
     require(after.to == mac[..6] && after.from == WAN_MAC, "another way")?;
     let neighbour = plan.neighbours.iter().find(|(known, ..)| *known == after.to);
     require(after.tags == neighbour.map_or(vec![], |(_, _, tags, _)| tags.clone()), "other tags")?;
     require(after.padding == before.padding, "another padding")?;
-    translated(asked, given, true, vip.address, vip.port)
+    translated(asked, given, true, shown.1, shown.2.unwrap_or_default())
 }

@@ -1,5 +1,6 @@
 //! Packets written down field by field, with checksums of this file's own making: what tests send and what they expect.
 
+use crc::{CRC_32_ISCSI, Crc};
 use std::net::IpAddr;
 
 pub(crate) type Mac = [u8; 6];
@@ -11,6 +12,7 @@ pub(crate) const ACK: u8 = 16;
 
 pub(crate) const TCP: u8 = 6;
 pub(crate) const UDP: u8 = 17;
+pub(crate) const SCTP: u8 = 132;
 pub(crate) const HOP_BY_HOP: u8 = 0;
 pub(crate) const ROUTING: u8 = 43;
 pub(crate) const OPTIONS: u8 = 60;
@@ -31,6 +33,24 @@ pub(crate) fn pseudo(source: IpAddr, destination: IpAddr, protocol: u8, length: 
     sum(sum(rest, &octets(source)), &octets(destination))
 }
 
+/// SCTP's checksum as it stands in the header (RFC 9260, appendix A), over a packet whose field is zero.
+pub(crate) fn crc32c(bytes: &[u8]) -> [u8; 4] {
+    Crc::<u32>::new(&CRC_32_ISCSI).checksum(bytes).to_le_bytes()
+}
+
+/// Types of SCTP's chunks.
+pub(crate) mod chunk {
+    pub(crate) const DATA: u8 = 0;
+    pub(crate) const INIT: u8 = 1;
+    pub(crate) const INIT_ACK: u8 = 2;
+    pub(crate) const ABORT: u8 = 6;
+    pub(crate) const SHUTDOWN: u8 = 7;
+    pub(crate) const SHUTDOWN_ACK: u8 = 8;
+    pub(crate) const COOKIE_ECHO: u8 = 10;
+    pub(crate) const COOKIE_ACK: u8 = 11;
+    pub(crate) const SHUTDOWN_COMPLETE: u8 = 14;
+}
+
 pub(crate) fn octets(address: IpAddr) -> Vec<u8> {
     match address {
         IpAddr::V4(a) => a.octets().to_vec(),
@@ -48,6 +68,10 @@ pub(crate) enum Body {
     /// With or without a checksum.
     Udp {
         checksum: bool,
+    },
+    /// Its chunks: type and value of each. The packet's data stand behind them.
+    Sctp {
+        chunks: Vec<(u8, Vec<u8>)>,
     },
     /// Type, code, the rest of the header.
     Icmp {
@@ -114,6 +138,11 @@ impl Packet {
         Self::new(source, destination, Body::Udp { checksum: true })
     }
 
+    /// One chunk with a value of four bytes.
+    pub(crate) fn sctp(source: (IpAddr, u16), destination: (IpAddr, u16), chunk: u8) -> Self {
+        Self::new(source, destination, Body::Sctp { chunks: vec![(chunk, vec![1, 2, 3, 4])] })
+    }
+
     pub(crate) fn icmp(source: IpAddr, destination: IpAddr, kind: [u8; 2], rest: [u8; 4], data: Vec<u8>) -> Self {
         Packet { data, ..Self::new((source, 0), (destination, 0), Body::Icmp { kind, rest }) }
     }
@@ -146,6 +175,7 @@ impl Packet {
         match &self.body {
             Body::Tcp { .. } => TCP,
             Body::Udp { .. } => UDP,
+            Body::Sctp { .. } => SCTP,
             Body::Icmp { .. } => {
                 if self.six() {
                     58
@@ -190,6 +220,21 @@ impl Packet {
                 bytes.extend(((8 + self.data.len()) as u16).to_be_bytes());
                 bytes.extend([0, 0]);
                 checksum.then_some(6)
+            }
+            Body::Sctp { chunks } => {
+                bytes.extend(ports);
+                // The verification tag, and room for the checksum.
+                bytes.extend([0xaa, 0xbb, 0xcc, 0xdd, 0, 0, 0, 0]);
+                for (kind, value) in chunks {
+                    bytes.extend([*kind, 0]);
+                    bytes.extend(((4 + value.len()) as u16).to_be_bytes());
+                    bytes.extend(value);
+                    bytes.resize(bytes.len().next_multiple_of(4), 0);
+                }
+                bytes.extend(&self.data);
+                let sum = crc32c(&bytes);
+                bytes[8..12].copy_from_slice(&sum);
+                return bytes;
             }
             Body::Icmp { kind, rest } => {
                 bytes.extend(kind);

@@ -5,7 +5,10 @@ use crate::{
     packet::{ACK, FIN, Packet, RST, SYN, TCP, octets},
     random::Random,
     tables::{DR, NAT, Plan, Vip},
-    world::{DIRECTOR, FLOW_TABLES, LO, WAN, action, client, client_mac, learn_route, plan, server, vip, within},
+    world::{
+        DIRECTOR, FLOW_TABLES, LO, WAN, action, client, client_mac, learn_route, no_services, server, small, vip,
+        within,
+    },
 };
 use relvs_core::{
     Reason,
@@ -40,10 +43,10 @@ fn services(servers: u8) -> Plan {
         let port = 100 + number;
         let of = |i| server(six, method, 10 + i + 10 * number as u8, if method == NAT { 8080 } else { port });
         let servers = (0..servers).map(of).collect();
-        vips.push(Vip { protocol: TCP, address: vip(six), port, servers, first: 0, broken: false });
+        vips.push(Vip::new(TCP, vip(six), port, servers));
     }
     let neighbours = (0..4).map(|n| (client_mac(n), WAN, vec![], 1500)).collect();
-    let mut plan = Plan { vips, neighbours, ..plan() };
+    let mut plan = Plan { vips, neighbours, ..no_services() };
     plan.number();
     plan
 }
@@ -85,7 +88,7 @@ fn shots(plan: &Plan, ends: bool) -> Vec<Shot> {
 }
 
 /// A frame's first source or destination: address and port.
-fn end(frame: &[u8], source: bool) -> (Vec<u8>, u16) {
+pub(crate) fn end(frame: &[u8], source: bool) -> (Vec<u8>, u16) {
     let six = frame[12..14] == [0x86, 0xdd];
     let (size, at) = match (six, source) {
         (false, true) => (4, 26),
@@ -175,7 +178,7 @@ fn free(cell: &AtomicU64) -> bool {
 }
 
 /// Stays on the `number`-th of the CPUs that there are.
-fn stay(number: usize) {
+pub(crate) fn stay(number: usize) {
     let Ok(all) = sched_getaffinity(None) else { return };
     let there: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|cpu| all.is_set(*cpu)).collect();
     let mut one = CpuSet::new();
@@ -300,7 +303,7 @@ fn race<S: Side + Sync>(
 /// Crowded with frees, so that records change hands; roomy without, so that nothing is displaced.
 fn sizes(frees: bool) -> Sizes {
     let buckets = if frees { 32 } else { 1 << 12 };
-    Sizes { flows4: buckets, young4: buckets, flows6: buckets, young6: buckets, ..Sizes::small() }
+    Sizes { flows4: buckets, young4: buckets, flows6: buckets, young6: buckets, ..small() }
 }
 
 fn in_kernel(name: &str, frees: bool, servers: u8) {

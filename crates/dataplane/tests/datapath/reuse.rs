@@ -3,10 +3,13 @@
 use crate::{
     packet::{ACK, FIN, Packet, RST, SYN, TCP, UDP},
     tables::{NAT, Plan, Vip},
-    world::{DIRECTOR, LO, MULTIPLIERS, WAN, client, client_mac, ip, learn_route, plan, rip, server, server_mac, vip},
+    world::{
+        DIRECTOR, LO, MULTIPLIERS, WAN, client, client_mac, ip, learn_route, no_services, rip, server, server_mac,
+        small, vip,
+    },
 };
 use relvs_core::{Reason, Verdict};
-use relvs_dataplane::{Bytes, Memory, Side as _, Sizes, Timeouts, entries};
+use relvs_dataplane::{Bytes, Memory, Side as _, Timeouts, entries};
 use std::net::IpAddr;
 
 const PORT: u16 = 40_000;
@@ -18,16 +21,9 @@ fn other_vip(six: bool) -> IpAddr {
 /// Two services of one NAT server, on two VIPs.
 fn two_vips(protocol: u8) -> Plan {
     let vips = [false, true].into_iter().flat_map(|six| {
-        [vip(six), other_vip(six)].map(|address| Vip {
-            protocol,
-            address,
-            port: 80,
-            servers: vec![server(six, NAT, 10, 80)],
-            first: 0,
-            broken: false,
-        })
+        [vip(six), other_vip(six)].map(|address| Vip::new(protocol, address, 80, vec![server(six, NAT, 10, 80)]))
     });
-    let mut plan = Plan { vips: vips.collect(), ..plan() };
+    let mut plan = Plan { vips: vips.collect(), ..no_services() };
     plan.number();
     plan
 }
@@ -83,7 +79,7 @@ fn source(bytes: &[u8], six: bool) -> Vec<u8> {
 #[test]
 fn a_syn_after_the_end_is_a_new_flow() {
     for six in [false, true] {
-        let memory = Memory::new(Sizes::small(), MULTIPLIERS);
+        let memory = Memory::new(small(), MULTIPLIERS);
         two_vips(TCP).install(&memory);
         let client = Client { memory: &memory, six };
         client.talks(vip(six));
@@ -111,7 +107,7 @@ fn a_syn_after_the_end_is_a_new_flow() {
 #[test]
 fn a_flow_that_is_over_leaves_its_replies_name_to_another_service() {
     for six in [false, true] {
-        let memory = Memory::new(Sizes::small(), MULTIPLIERS);
+        let memory = Memory::new(small(), MULTIPLIERS);
         two_vips(TCP).install(&memory);
         let client = Client { memory: &memory, six };
         client.talks(vip(six));
@@ -128,7 +124,7 @@ fn a_flow_that_is_over_leaves_its_replies_name_to_another_service() {
 #[test]
 fn of_datagrams_the_newest_flow_gets_the_answers() {
     for six in [false, true] {
-        let memory = Memory::new(Sizes::small(), MULTIPLIERS);
+        let memory = Memory::new(small(), MULTIPLIERS);
         two_vips(UDP).install(&memory);
         let ask = |to| run(&memory, Packet::udp((client(six, 0), PORT), (to, 80)), client_mac(0)).0;
         for _ in 0..2 {

@@ -3,10 +3,10 @@
 
 use crate::{
     packet::{Packet, SYN},
-    world::{DIRECTOR, LO, client, client_mac, plan, port, vip, within},
+    world::{DIRECTOR, LO, client, client_mac, plan, port, small, vip, within},
 };
 use relvs_core::{Frame, Reason, Verdict, director};
-use relvs_dataplane::{Bytes, Kernel, Side as _, Sizes};
+use relvs_dataplane::{Bytes, Kernel, Side as _};
 use std::{
     io,
     os::fd::{AsFd as _, AsRawFd as _},
@@ -85,7 +85,7 @@ fn run_behind(kernel: &Kernel, frame: &[u8], metadata: usize) -> io::Result<u32>
 
 #[test]
 fn no_room_in_front() {
-    within(Sizes::small(), plan(), |world| {
+    within(small(), plan(), |world| {
         let mut dropped = 0;
         for six in [false, true] {
             for (at, ttl) in [(port::TUN, 64), (port::TWICE, 64), (port::TAGGED, 64), (port::DR, 1), (port::EMPTY, 64)]

@@ -1,14 +1,16 @@
 //! Tables written by hand: services, their servers and next hops, the same on whatever side. Nothing here is taken
 //! from `relvs-control`: a round, for one, is laid out anew.
 
-use crate::packet::Mac;
+use crate::{layout, packet::Mac};
 use relvs_core::table::{
-    destination::{AVAILABLE, Destination},
+    active,
+    destination::{AVAILABLE, Destination, LOCAL, QUIESCED, WILDCARD},
     entry,
-    service::{Service, band},
+    rule::Rule,
+    service::{Service, flag},
 };
-use relvs_dataplane::{Half, HopTable, Neighbour, Side, install, write_destination};
-use std::{collections::BTreeSet, net::IpAddr};
+use relvs_dataplane::{Half, HopTable, Neighbour, Side, install, write_destination, write_load};
+use std::{collections::BTreeMap, net::IpAddr};
 
 pub(crate) use relvs_core::table::destination::method::{DR, NAT, TUN};
 
@@ -21,6 +23,7 @@ pub(crate) struct Server {
     pub(crate) weight: u32,
     pub(crate) method: u8,
     pub(crate) address: IpAddr,
+    /// 0: the one that the client chose.
     pub(crate) port: u16,
     pub(crate) mac: Mac,
     /// VLAN tags in front of what it gets: EtherType and tag control.
@@ -31,24 +34,58 @@ pub(crate) struct Server {
     pub(crate) mtu: u16,
     pub(crate) available: bool,
     pub(crate) resolved: bool,
+    /// It is the director itself.
+    pub(crate) local: bool,
+    /// Upper and lower threshold.
+    pub(crate) thresholds: (u32, u32),
 }
 
 /// A service. Its servers get numbers in order, beginning at `first`.
 #[derive(Clone, Debug)]
 pub(crate) struct Vip {
+    /// 0: all, of a mark.
     pub(crate) protocol: u8,
+    /// Of a mark only its family counts.
     pub(crate) address: IpAddr,
+    /// 0: any.
     pub(crate) port: u16,
     pub(crate) servers: Vec<Server>,
     pub(crate) first: u32,
     /// Its ring names a destination that does not exist.
     pub(crate) broken: bool,
+    /// See [`relvs_core::schedule::SCHEDULERS`].
+    pub(crate) scheduler: u8,
+    /// Of [`flag`]: those that do not follow from the rest.
+    pub(crate) flags: u8,
+    /// Bits of a client's address that count in its template. 0: no persistence.
+    pub(crate) netmask: u8,
+    /// 0: none.
+    pub(crate) mark: u32,
+}
+
+/// An address and how many of its bits count.
+pub(crate) type Network = (IpAddr, u8);
+
+/// A match rule. Its family is that of its networks.
+#[derive(Clone, Debug)]
+pub(crate) struct Match {
+    pub(crate) source: Network,
+    pub(crate) destination: Network,
+    /// 0: any.
+    pub(crate) protocol: u8,
+    pub(crate) ports: std::ops::RangeInclusive<u16>,
+    pub(crate) mark: u32,
 }
 
 /// Everything that is installed.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) vips: Vec<Vip>,
+    pub(crate) rules: Vec<Match>,
+    /// Bits of the switch.
+    pub(crate) settings: u64,
+    /// Whether there are rules, and services of any port.
+    pub(crate) marks: bool,
     /// The director's addresses towards the servers.
     pub(crate) dip: [IpAddr; 2],
     /// The interfaces' own MACs, by index.
@@ -94,25 +131,76 @@ impl Server {
     }
 }
 
-/// Weighted round robin as bands: down from the highest weight, each step a round of those that reach it.
-fn round(servers: &[(u32, u32)]) -> Vec<(u64, Vec<u32>)> {
-    let mut weights: Vec<u32> = servers.iter().map(|(weight, _)| *weight).filter(|w| *w > 0).collect();
-    weights.sort_unstable_by(|a, b| b.cmp(a));
-    weights.dedup();
-    let step = weights.iter().fold(0, |a, b| gcd(a, *b)).max(1);
-    let mut bands: Vec<(u64, Vec<u32>)> = Vec::new();
-    for (i, weight) in weights.iter().enumerate() {
-        let below = weights.get(i + 1).copied().unwrap_or(0);
-        let ring: Vec<u32> = servers.iter().filter(|(w, _)| w >= weight).map(|(_, number)| *number).collect();
-        let turns = u64::from((weight - below) / step);
-        let begin = bands.last().map_or(0, |(end, _)| *end);
-        bands.push((begin + turns * ring.len() as u64, ring));
+impl Vip {
+    pub(crate) fn new(protocol: u8, address: IpAddr, port: u16, servers: Vec<Server>) -> Self {
+        let scheduler = relvs_core::schedule::ROUND;
+        Vip { protocol, address, port, servers, first: 0, broken: false, scheduler, flags: 0, netmask: 0, mark: 0 }
     }
-    bands
+
+    /// A client stays with its server if so many bits of its address are the same.
+    pub(crate) fn persistent(self, netmask: u8) -> Self {
+        Vip { netmask, ..self }
+    }
+
+    fn ftp(&self) -> bool {
+        self.port == FTP && self.netmask != 0 && self.protocol == 6
+    }
+
+    /// Whether its service is found by an address.
+    pub(crate) fn listens(&self) -> bool {
+        self.mark == 0
+    }
+
+    fn flags(&self) -> u8 {
+        let of = |is: bool, flag: u8| if is { flag } else { 0 };
+        self.flags
+            | of(self.netmask != 0, flag::PERSISTENT)
+            | of(self.servers.iter().any(|server| server.thresholds.0 != 0), flag::THRESHOLDS)
+            | of(!self.listens(), flag::MARK)
+            | of(self.listens() && self.port == 0 || self.ftp(), flag::ANY_PORT)
+    }
+
+    /// Of its packets that come back.
+    fn protocols(&self) -> Vec<u8> {
+        if self.protocol == 0 { vec![6, 17, 132] } else { vec![self.protocol] }
+    }
+
+    /// The record of one of its servers.
+    fn record(&self, server: &Server, hop: u32, dip: IpAddr) -> Destination {
+        let of = |is: bool, flag: u8| if is { flag } else { 0 };
+        Destination {
+            method: server.method,
+            flags: of(server.available, AVAILABLE)
+                | of(server.available && server.weight == 0, QUIESCED)
+                | of(self.port == 0 || server.port == 0, WILDCARD)
+                | of(server.local, LOCAL),
+            mtu: server.room(),
+            hop,
+            server_port: server.port.to_be(),
+            service_port: self.port.to_be(),
+            rip: words(server.address),
+            vip: if self.listens() { words(self.address) } else { [0; 2] },
+            dip: words(dip),
+        }
+    }
 }
 
-fn gcd(a: u32, b: u32) -> u32 {
-    if b == 0 { a } else { gcd(b, a % b) }
+/// The port of FTP's control connection.
+const FTP: u16 = 21;
+
+/// An address's bits that count.
+fn mask(six: bool, bits: u8) -> [u64; 2] {
+    words(if six {
+        IpAddr::from(u128::MAX.checked_shl(128 - u32::from(bits)).unwrap_or(0).to_be_bytes())
+    } else {
+        IpAddr::from(u32::MAX.checked_shl(32 - u32::from(bits)).unwrap_or(0).to_be_bytes())
+    })
+}
+
+/// Whether an address is in a network.
+fn within((network, bits): Network, address: IpAddr) -> bool {
+    let ([a, b], [c, d], [m, n]) = (words(network), words(address), mask(network.is_ipv6(), bits));
+    network.is_ipv6() == address.is_ipv6() && (a ^ c) & m == 0 && (b ^ d) & n == 0
 }
 
 impl Plan {
@@ -130,6 +218,29 @@ impl Plan {
         self.vips
             .iter()
             .flat_map(|vip| vip.servers.iter().enumerate().map(move |(i, s)| (vip.first + i as u32, vip, s)))
+    }
+
+    /// Whether a packet to this address and port may be for this service; a later fragment has no port.
+    pub(crate) fn serves(&self, vip: &Vip, protocol: u8, address: IpAddr, port: Option<u16>) -> bool {
+        // Of IPv6 a later fragment does not say its protocol either.
+        let fits = |wanted: u8| wanted == 0 || wanted == protocol || port.is_none();
+        if vip.listens() {
+            let any = vip.port == 0 || vip.ftp();
+            return fits(vip.protocol) && vip.address == address && port.is_none_or(|port| any || port == vip.port);
+        }
+        let matches = |rule: &&Match| {
+            rule.mark == vip.mark
+                && rule.destination.0.is_ipv6() == vip.address.is_ipv6()
+                && fits(rule.protocol)
+                && within(rule.destination, address)
+                && port.is_none_or(|port| rule.ports.contains(&port))
+        };
+        self.rules.iter().find(matches).is_some()
+    }
+
+    /// The number of the first server of the service that this finds.
+    pub(crate) fn vip(&self, find: impl Fn(&Vip) -> bool) -> usize {
+        self.vips.iter().position(find).unwrap()
     }
 
     /// Writes everything to a side.
@@ -158,18 +269,9 @@ impl Plan {
                 tags: tags(&server.tags),
             };
             let hop = if server.resolved { hops.take(side, neighbour, server.mtu).unwrap() } else { 0 };
-            let record = Destination {
-                method: server.method,
-                flags: if server.available { AVAILABLE } else { 0 },
-                mtu: server.room(),
-                hop,
-                server_port: server.port.to_be(),
-                service_port: vip.port.to_be(),
-                rip: words(server.address),
-                vip: words(vip.address),
-                dip: words(self.dip[usize::from(vip.address.is_ipv6())]),
-            };
-            write_destination(side, number, &record);
+            let dip = self.dip[usize::from(vip.address.is_ipv6())];
+            write_load(side, number, server.weight, server.thresholds.0, server.thresholds.1);
+            write_destination(side, number, &vip.record(server, hop, dip));
         }
         self.services(side);
     }
@@ -177,45 +279,76 @@ impl Plan {
     fn services(&self, side: &impl Side) {
         let half = relvs_dataplane::inactive_half(side);
         let sizes = *side.sizes();
-        let (mut services, mut bands, mut rings) = (Vec::new(), Vec::new(), Vec::new());
+        let mut tables = layout::Tables::new(half * sizes.bands, half * sizes.ring);
+        let mut services = Vec::new();
         let mut keys: Vec<(IpAddr, u64, u64)> = Vec::new();
-        for vip in &self.vips {
+        let there = |vip: &Vip| self.marks || vip.listens() && vip.port != 0 && !vip.ftp();
+        for (number, vip) in self.vips.iter().enumerate() {
             let weighted: Vec<(u32, u32)> =
                 vip.servers.iter().enumerate().map(|(i, s)| (s.weight, vip.first + i as u32)).collect();
-            let first_band = half * sizes.bands + bands.len() as u32;
-            let mut record = Service { scheduler: relvs_core::schedule::ROUND, band: first_band, ..Service::default() };
-            for (i, (end, ring)) in round(&weighted).into_iter().enumerate() {
-                let at = half * sizes.ring + rings.len() as u32;
-                if i == 0 {
-                    (record.ring, record.ring_length) = (at, ring.len() as u32);
-                }
-                bands.push(band(end, at, ring.len() as u32));
-                rings.extend(ring.iter().map(|number| if vip.broken { 0xf_ffff } else { u64::from(*number) }));
-                record.bands += 1;
-                record.round = end;
-            }
             let index = half * sizes.services + services.len() as u32;
-            services.push(record.pack());
-            keys.push((vip.address, entry::key(vip.port.to_be(), vip.protocol), u64::from(index)));
+            let six = vip.address.is_ipv6();
+            let record = Service {
+                scheduler: vip.scheduler,
+                flags: vip.flags(),
+                netmask6: if six { vip.netmask } else { 0 },
+                identity: number as u32 + 1,
+                netmask4: if six { 0 } else { mask(false, vip.netmask)[0] as u32 },
+                mark: vip.mark.to_be(),
+                ..Service::default()
+            };
+            services.push(tables.lay_out(record, &weighted, vip.broken).pack());
+            if vip.listens() && there(vip) {
+                keys.push((vip.address, entry::key(vip.port.to_be(), vip.protocol), u64::from(index)));
+            }
         }
-        let nat: BTreeSet<(IpAddr, u64)> = self
-            .servers()
-            .filter(|(_, _, server)| server.method == NAT)
-            .map(|(_, vip, server)| (server.address, entry::key(server.port.to_be(), vip.protocol) | entry::SERVER))
-            .collect();
-        keys.extend(nat.iter().map(|(address, key)| (*address, *key, 0)));
+        let mut nat: BTreeMap<(IpAddr, u64), u64> = BTreeMap::new();
+        for (number, vip, server) in self.servers().filter(|(_, vip, s)| s.method == NAT && !s.local && there(vip)) {
+            for protocol in vip.protocols() {
+                let key = entry::key(server.port.to_be(), protocol) | entry::SERVER;
+                nat.entry((server.address, key)).or_insert(u64::from(number));
+            }
+        }
+        let any = keys.iter().map(|key| key.1).chain(nat.keys().map(|key| key.1)).any(|key| key >> 32 & 0xffff == 0);
+        keys.extend(nat.iter().map(|((address, key), number)| (*address, *key, *number)));
         let (multiplier, sets4, sets6) =
-            (0..1000).find_map(|i| place(&keys, 0x9e37_79b9_7f4a_7c15u64.wrapping_mul(2 * i + 1), sizes.sets)).unwrap();
+            (0..4000).find_map(|i| place(&keys, 0x9e37_79b9_7f4a_7c15u64.wrapping_mul(2 * i + 1), sizes.sets)).unwrap();
+        let rules = if self.marks { self.match_rules(half * sizes.services) } else { Vec::new() };
+        let of = |is: bool, bit: u64| if is { bit } else { 0 };
         let image = Half {
             sets4: &sets4,
             sets6: &sets6,
             services: &services,
-            bands: &bands,
-            rings: &rings,
+            bands: &tables.bands,
+            rings: &tables.rings,
             multiplier,
-            nat: !nat.is_empty(),
+            rules: &rules,
+            switch: self.settings
+                | of(!nat.is_empty(), active::NAT)
+                | of(!rules.is_empty(), active::RULES)
+                | of(any, active::ANY_PORT),
         };
         install(side, &image);
+    }
+
+    /// The rules' records, where the services begin at `first`.
+    fn match_rules(&self, first: u32) -> Vec<[u64; 16]> {
+        let record = |rule: &Match| {
+            let six = rule.destination.0.is_ipv6();
+            let network = |(address, bits): Network| [words(address), mask(six, bits)];
+            let of_mark = |vip: &Vip| vip.mark == rule.mark && vip.address.is_ipv6() == six;
+            let rule = Rule {
+                six,
+                protocol: rule.protocol,
+                first: *rule.ports.start(),
+                last: *rule.ports.end(),
+                service: self.vips.iter().position(of_mark).map(|at| first + at as u32),
+                source: network(rule.source),
+                destination: network(rule.destination),
+            };
+            rule.pack()
+        };
+        self.rules.iter().map(record).collect()
     }
 }
 

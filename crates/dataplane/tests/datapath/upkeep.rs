@@ -4,7 +4,7 @@
 use crate::{
     packet::{ACK, FIN, Packet, SYN},
     tables::{word, words},
-    world::{DIRECTOR, LO, WAN, WAN_MAC, World, client, client_mac, plan, port, rip, server_mac, vip, within},
+    world::{DIRECTOR, LO, WAN, WAN_MAC, World, client, client_mac, plan, port, rip, server_mac, small, vip, within},
 };
 use relvs_core::{
     Reason, Route, Verdict,
@@ -15,8 +15,8 @@ use relvs_core::{
     },
 };
 use relvs_dataplane::{
-    Area, HopTable, Neighbour, Scan, Side, Sizes, Timeouts, forget_interface, inactive_half, scan, serve_interface,
-    withdraw, write_destination,
+    Area, HopTable, Neighbour, Scan, Side, Timeouts, forget_interface, inactive_half, scan, serve_interface, withdraw,
+    write_destination,
 };
 use std::sync::atomic::Ordering::{Acquire, Release};
 
@@ -78,7 +78,7 @@ fn interfaces(side: &impl Side) {
 
 #[test]
 fn records() {
-    within(Sizes::small(), plan(), |world| {
+    within(small(), plan(), |world| {
         hops(&world.memory);
         destinations(&world.memory);
         interfaces(&world.memory);
@@ -97,7 +97,7 @@ fn sends(world: &World, packet: Packet) -> (Verdict, Vec<u8>) {
 /// Flows go on when the services are switched, and new ones see the new services.
 #[test]
 fn services_are_switched() {
-    within(Sizes::small(), plan(), |mut world| {
+    within(small(), plan(), |mut world| {
         for six in [false, true] {
             let packet = |at, flags| Packet::tcp((client(six, 0), 5000), (vip(six), at), flags);
             let (_, first) = sends(&world, packet(port::DR, SYN));
@@ -128,7 +128,7 @@ fn services_are_switched() {
 #[test]
 fn flows_expire() {
     // The host's clock can be set.
-    let memory = relvs_dataplane::Memory::new(Sizes::small(), crate::world::MULTIPLIERS);
+    let memory = relvs_dataplane::Memory::new(small(), crate::world::MULTIPLIERS);
     plan().install(&memory);
     let begin = 65_000u16;
     let at = |passed: u16| {
@@ -177,7 +177,7 @@ fn flows_expire() {
 /// The way back to a client is remembered, asked for again after some seconds, and at once when its record is gone.
 #[test]
 fn the_way_back_is_asked_for_again() {
-    let memory = relvs_dataplane::Memory::new(Sizes::small(), crate::world::MULTIPLIERS);
+    let memory = relvs_dataplane::Memory::new(small(), crate::world::MULTIPLIERS);
     plan().install(&memory);
     for six in [false, true] {
         let run = |packet: Packet, from| {

@@ -3,10 +3,10 @@
 
 use crate::{
     decapsulator::Loaded,
-    packet::{Mac, TCP, UDP},
-    tables::{DR, NAT, Plan, Server, TUN, Vip, word, words},
+    packet::Mac,
+    tables::{Plan, word, words},
 };
-use relvs_core::{Reason, Route, Verdict, flow::control};
+use relvs_core::{Reason, Route, Stage, Tables as _, Verdict, director, flow::control};
 use relvs_dataplane::{Area, Bytes, Kernel, Memory, Side, Sizes};
 use relvs_net::namespace::Namespace;
 use std::{
@@ -15,8 +15,13 @@ use std::{
     io::Write as _,
     net::IpAddr,
     process::{Command, Stdio},
-    sync::atomic::Ordering::{Acquire, Release},
+    sync::atomic::{
+        AtomicU32,
+        Ordering::{Acquire, Relaxed, Release},
+    },
 };
+
+pub(crate) use crate::services::{TAG, TAGS, no_services, plan, port, server};
 
 /// The interface that frames come in on in a test run.
 pub(crate) const LO: u32 = 1;
@@ -70,98 +75,6 @@ pub(crate) fn dip(six: bool) -> IpAddr {
     rip(six, 1)
 }
 
-/// A server reached out of the interface that everything comes in on.
-pub(crate) fn server(six: bool, method: u8, n: u8, port: u16) -> Server {
-    Server {
-        weight: 1,
-        method,
-        address: rip(six, n),
-        port,
-        mac: server_mac(n),
-        tags: Vec::new(),
-        interface: LO,
-        mtu: 1500,
-        available: true,
-        resolved: true,
-    }
-}
-
-/// Ports of the services that [`plan`] has, of TCP and UDP, IPv4 and IPv6.
-pub(crate) mod port {
-    pub(crate) const MIXED: u16 = 80;
-    pub(crate) const DR: u16 = 81;
-    pub(crate) const TUN: u16 = 82;
-    /// One NAT server, on another port.
-    pub(crate) const NAT: u16 = 83;
-    /// No server.
-    pub(crate) const EMPTY: u16 = 84;
-    /// Weights 1, 3, 5, 3 and 0.
-    pub(crate) const WEIGHTED: u16 = 85;
-    /// One server each: not in service, next hop not known, a small MTU, one tag, two tags, another interface.
-    pub(crate) const RETIRED: u16 = 86;
-    pub(crate) const UNRESOLVED: u16 = 87;
-    pub(crate) const NARROW: u16 = 88;
-    pub(crate) const TAGGED: u16 = 89;
-    pub(crate) const TWICE: u16 = 90;
-    pub(crate) const ELSEWHERE: u16 = 91;
-    /// The same server as [`NAT`]'s.
-    pub(crate) const RIVAL: u16 = 92;
-    /// Tables that contradict themselves.
-    pub(crate) const BROKEN: u16 = 93;
-    /// NAT with a tag on the way, and without a change of the port.
-    pub(crate) const NAT_TAGGED: u16 = 94;
-
-    pub(crate) const ALL: std::ops::RangeInclusive<u16> = MIXED..=NAT_TAGGED;
-}
-
-/// The tag of [`port::TAGGED`]'s way, and both of [`port::TWICE`]'s.
-pub(crate) const TAG: (u16, u16) = (0x8100, 0x2064);
-pub(crate) const TAGS: [(u16, u16); 2] = [(0x88a8, 0x0005), (0x8100, 0x0064)];
-
-/// A service for every case.
-pub(crate) fn plan() -> Plan {
-    let mut vips = Vec::new();
-    for (six, protocol) in [(false, TCP), (false, UDP), (true, TCP), (true, UDP)] {
-        let of = |method, n, port| server(six, method, n, port);
-        for at in port::ALL {
-            let servers = match at {
-                port::MIXED => vec![of(DR, 10, at), of(NAT, 11, 8080), of(TUN, 12, at)],
-                port::DR => vec![of(DR, 20, at), of(DR, 21, at)],
-                port::TUN => vec![of(TUN, 22, at), of(TUN, 23, at)],
-                port::NAT | port::RIVAL => vec![of(NAT, 24, 8080)],
-                port::WEIGHTED => [(DR, 30, 1), (TUN, 31, 3), (NAT, 32, 5), (DR, 33, 3), (DR, 34, 0)]
-                    .map(|(method, n, weight)| Server { weight, ..of(method, n, at) })
-                    .to_vec(),
-                port::RETIRED => vec![Server { available: false, ..of(DR, 40, at) }],
-                port::UNRESOLVED => vec![Server { resolved: false, ..of(DR, 41, at) }],
-                port::NARROW => vec![Server { mtu: 1320, ..of(TUN, 42, at) }, Server { mtu: 1300, ..of(NAT, 48, at) }],
-                port::TAGGED => [(DR, 43), (TUN, 49)].map(|(m, n)| Server { tags: vec![TAG], ..of(m, n, at) }).to_vec(),
-                port::TWICE => vec![Server { tags: TAGS.to_vec(), ..of(TUN, 44, at) }],
-                port::ELSEWHERE => vec![Server { interface: WAN, ..of(DR, 45, at) }],
-                port::BROKEN => vec![of(DR, 46, at)],
-                port::NAT_TAGGED => vec![Server { tags: vec![TAG], ..of(NAT, 47, at) }],
-                _ => Vec::new(),
-            };
-            let broken = at == port::BROKEN;
-            vips.push(Vip { protocol, address: vip(six), port: at, servers, first: 0, broken });
-        }
-    }
-    let mut plan = Plan {
-        vips,
-        dip: [dip(false), dip(true)],
-        macs: vec![(LO, DIRECTOR), (WAN, WAN_MAC)],
-        neighbours: vec![
-            (client_mac(0), WAN, vec![], 1500),
-            (client_mac(1), WAN, vec![], 1500),
-            (client_mac(2), WAN, vec![TAG], 1500),
-            (client_mac(3), WAN, TAGS.to_vec(), 1500),
-            (GATEWAY, WAN, vec![], GATEWAY_MTU),
-        ],
-    };
-    plan.number();
-    plan
-}
-
 /// The tables of flows, and the words of a record.
 pub(crate) const FLOW_TABLES: [(Area, usize); 4] =
     [(Area::Flows4, 4), (Area::Young4, 4), (Area::Flows6, 8), (Area::Young6, 8)];
@@ -173,9 +86,16 @@ pub(crate) enum Program {
     Decapsulator,
 }
 
+/// Small tables with room for [`plan`]: buckets fill and spill.
+pub(crate) fn small() -> Sizes {
+    Sizes { sets: 256, services: 256, bands: 512, destinations: 512, ..Sizes::small() }
+}
+
 /// Both sides with the same tables.
 pub(crate) struct World {
     pub(crate) plan: Plan,
+    /// A bit for each stage that the host's side has been through.
+    pub(crate) stages: AtomicU32,
     pub(crate) memory: Memory,
     /// None without privilege.
     pub(crate) kernel: Option<Kernel>,
@@ -208,13 +128,13 @@ pub(crate) fn within<R: Send>(sizes: Sizes, plan: Plan, test: impl FnOnce(World)
     let server = Memory::new(sizes, MULTIPLIERS);
     if !rustix::process::geteuid().is_root() {
         println!("skipped: the kernel's side needs root");
-        return test(World { plan, memory, kernel: None, server, decapsulator: None });
+        return test(World::new(plan, memory, None, server, None));
     }
     let namespace = namespace();
     let kernel = Kernel::load(&object(), sizes, MULTIPLIERS).unwrap();
     plan.install(&kernel);
     let decapsulator = Some(Loaded::new(&object()));
-    namespace.run(|| test(World { plan, memory, kernel: Some(kernel), server, decapsulator })).unwrap()
+    namespace.run(|| test(World::new(plan, memory, Some(kernel), server, decapsulator))).unwrap()
 }
 
 /// A namespace that forwards from lo to the clients.
@@ -318,12 +238,58 @@ pub(crate) fn action(verdict: Verdict) -> u32 {
 }
 
 impl World {
+    fn new(plan: Plan, memory: Memory, kernel: Option<Kernel>, server: Memory, decapsulator: Option<Loaded>) -> Self {
+        World { plan, stages: AtomicU32::new(0), memory, kernel, server, decapsulator }
+    }
+
+    /// Writes the plan as it is now to both sides.
+    pub(crate) fn install(&self) {
+        self.plan.install(&self.memory);
+        if let Some(kernel) = &self.kernel {
+            self.plan.install(kernel);
+        }
+    }
+
+    /// Forgets all flows, on both sides, and what was counted.
+    pub(crate) fn clear(&self) {
+        let areas = FLOW_TABLES.iter().map(|(area, _)| *area).chain([Area::Loads]);
+        for area in areas {
+            let words = self.memory.area(area).iter().chain(self.kernel.iter().flat_map(|kernel| kernel.area(area)));
+            words.for_each(|word| word.store(0, Release));
+        }
+        for (number, ..) in self.plan.servers() {
+            self.memory.clear_counters(number).unwrap();
+            if let Some(kernel) = &self.kernel {
+                kernel.clear_counters(number).unwrap();
+            }
+        }
+    }
+
+    /// The host's director, stage by stage.
+    fn director(&self, frame: &mut Bytes) -> Verdict {
+        let cpu = self.memory.cpu(0);
+        let mut verdict = director::fast(frame, &cpu);
+        while let Verdict::Next(stage) = verdict {
+            self.stages.fetch_or(1 << stage as u32, Relaxed);
+            verdict = director::stage(frame, &cpu, stage);
+        }
+        if let Verdict::Pass(reason) | Verdict::Drop(reason) = verdict {
+            cpu.note(reason);
+        }
+        verdict
+    }
+
+    /// Stages that no frame has been through, by number.
+    pub(crate) fn stages_missed(&self) -> Vec<usize> {
+        (0..Stage::COUNT).filter(|stage| self.stages.load(Relaxed) >> stage & 1 == 0).collect()
+    }
+
     /// The host's side of a frame.
     pub(crate) fn on_host(&self, program: Program, frame: &[u8]) -> (Verdict, Vec<u8>) {
         learn_route(&self.memory, frame);
         let mut bytes = Bytes { bytes: frame.to_vec(), ingress: LO };
         let verdict = match program {
-            Program::Director => self.memory.director(&mut bytes),
+            Program::Director => self.director(&mut bytes),
             Program::Decapsulator => self.server.decapsulator(&mut bytes),
         };
         (verdict, bytes.bytes)
@@ -377,10 +343,14 @@ impl World {
         if different.is_empty() { Ok(()) } else { Err(different.join("; ")) }
     }
 
-    /// What the tables differ in, but for the time of packets.
-    pub(crate) fn tables(&self) -> Result<(), String> {
+    /// What the tables that packets change differ in, but for the time of packets.
+    pub(crate) fn moving_tables(&self) -> Result<(), String> {
+        self.areas(&[Area::Flows4, Area::Young4, Area::Flows6, Area::Young6, Area::Loads, Area::Services])
+    }
+
+    fn areas(&self, areas: &[Area]) -> Result<(), String> {
         let Some(kernel) = &self.kernel else { return Ok(()) };
-        for area in Area::ALL {
+        for area in areas.iter().copied() {
             let record = flow_words(area).unwrap_or(usize::MAX);
             let pairs = self.memory.area(area).iter().zip(kernel.area(area));
             for (at, (host, kernel)) in pairs.enumerate() {
@@ -391,6 +361,13 @@ impl World {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// What the tables differ in, but for the time of packets.
+    pub(crate) fn tables(&self) -> Result<(), String> {
+        self.areas(&Area::ALL)?;
+        let Some(kernel) = &self.kernel else { return Ok(()) };
         let wanted = [self.memory.wanted().unwrap(), kernel.wanted().unwrap()].map(BTreeSet::from_iter);
         if wanted[0] != wanted[1] {
             return Err(format!("wanted: host {:x?}, kernel {:x?}", wanted[0], wanted[1]));

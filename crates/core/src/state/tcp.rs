@@ -1,16 +1,11 @@
-//! The states of a flow, as IPVS keeps them (net/netfilter/ipvs/ip_vs_proto_tcp.c: tables and timeouts).
+//! The states of a TCP flow, as IPVS keeps them (net/netfilter/ipvs/ip_vs_proto_tcp.c: tables and timeouts).
 //!
-//! The director watches and takes no part. NAT sees both directions; DR and TUN see the client's alone, and have a
-//! table of their own for it. A row is a 64-bit constant: no memory is read.
+//! A row is a 64-bit constant: no memory is read. Knows nothing of sequence numbers: IPVS does not look at them either.
 
+use super::Direction;
 use crate::wire::tcp::{ACK, FIN, RST, SYN};
 
-/// How a flow's two bits say the protocol.
-pub const TCP: u64 = 0;
-/// See [`TCP`].
-pub const UDP: u64 = 1;
-
-/// A TCP state's number in a control word. A UDP flow is always in the first.
+/// A TCP state's number in a control word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 #[allow(missing_docs, reason = "RFC 9293 and IPVS name them")]
@@ -79,20 +74,6 @@ impl State {
     }
 }
 
-/// Seconds without a packet until a UDP flow is forgotten.
-pub const UDP_TIMEOUT_S: u32 = 300;
-
-/// Whose packet it is, and what of the flow is seen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Direction {
-    /// The client's, of a flow whose replies are seen too.
-    Input,
-    /// The server's.
-    Output,
-    /// The client's, of a flow whose replies are not.
-    InputOnly,
-}
-
 /// A row from its states as IPVS abbreviates them; the columns are the present state, by number.
 const fn row(states: &[u8; 32]) -> u64 {
     let mut packed = 0;
@@ -129,7 +110,8 @@ const OUTPUT_RST: u64 = row(b"CL CL SS CL CL TW CL CL CL CL CL");
 const ONLY_FIN: u64 = row(b"CL FW SS TW FW TW CL CW LA LI TW");
 const ONLY_RST: u64 = row(b"CL CL CL SR CL CL CL CL LA LI CL");
 
-/// The state after a segment with these flags. RST counts before SYN, SYN before FIN, FIN before ACK.
+/// The state after a segment with these flags. RST counts before SYN, SYN before FIN, FIN before ACK; one with none of
+/// them closes.
 #[inline(always)]
 pub fn next(state: u8, flags: u8, direction: Direction) -> u8 {
     if flags & (RST | SYN | FIN | ACK) == ACK && state == State::Established as u8 {
@@ -158,7 +140,7 @@ pub fn next(state: u8, flags: u8, direction: Direction) -> u8 {
             Direction::Input | Direction::InputOnly => INPUT_ACK,
         }
     } else {
-        return state;
+        return State::Close as u8;
     };
     (row >> (4 * (state & 15))) as u8 & 15
 }

@@ -1,0 +1,42 @@
+//! What can be desired of the tables.
+
+use relvs_model::{Rule, Service, Settings, State, Timeouts};
+
+/// What is desired, or applied: of a [`State`] all that tables express.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Desired {
+    /// IPVS's settings.
+    pub settings: Settings,
+    /// When flows are forgotten.
+    pub timeouts: Timeouts,
+    /// Which packets have which mark; the first that matches decides.
+    pub rules: Vec<Rule>,
+    /// The virtual services.
+    pub services: Vec<Service>,
+}
+
+impl Desired {
+    /// Makes it a part of this state, in place of what that had.
+    pub fn put_into(self, state: &mut State) {
+        let Desired { settings, timeouts, rules, services } = self;
+        *state = State { settings, timeouts, rules, services, director: std::mem::take(&mut state.director) };
+    }
+}
+
+impl From<&State> for Desired {
+    fn from(state: &State) -> Self {
+        Desired {
+            settings: state.settings.clone(),
+            timeouts: state.timeouts,
+            rules: state.rules.clone(),
+            services: state.services.clone(),
+        }
+    }
+}
+
+impl From<Vec<Service>> for Desired {
+    /// These services, and everything else as where nothing is said.
+    fn from(services: Vec<Service>) -> Self {
+        Desired { services, ..Desired::default() }
+    }
+}

@@ -1,0 +1,22 @@
+//! Everything that is wanted of a director.
+
+use crate::{Director, Rule, Service, Settings, Timeouts};
+use serde::{Deserialize, Serialize};
+
+/// Everything that is wanted of a director: the desired state.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    /// Its own settings.
+    pub director: Director,
+    /// IPVS's settings.
+    #[serde(default)]
+    pub settings: Settings,
+    /// When flows are forgotten.
+    #[serde(default)]
+    pub timeouts: Timeouts,
+    /// Which packets have which mark; the first that matches decides.
+    #[serde(default)]
+    pub rules: Vec<Rule>,
+    /// Its virtual services.
+    pub services: Vec<Service>,
+}
