@@ -19,6 +19,7 @@ mod lab;
 mod layout;
 mod netns;
 mod node;
+pub mod oracle;
 mod picture;
 pub mod plan;
 mod process;

@@ -24,6 +24,14 @@ const TEST: &[Need] = &[
     Need { program: "curl", packages: &["curl"], purpose: "real clients" },
 ];
 
+/// What the tests against a real kernel IPVS want. Not every system has it: without it they are skipped.
+const ORACLE: &[Need] = &[
+    Need { program: "linux.uml", packages: &["user-mode-linux"], purpose: "a kernel with IPVS to compare with" },
+    Need { program: "ipvsadm", packages: &["ipvsadm"], purpose: "its configuration" },
+    Need { program: "modprobe", packages: &["kmod"], purpose: "its modules" },
+    Need { program: "iptables-legacy", packages: &["iptables"], purpose: "its marks" },
+];
+
 /// Installs what is missing for building, testing or rebuilding the BPF object; for all of them without a name.
 pub(crate) fn setup(what: Option<&str>) -> Result<()> {
     match what {
@@ -33,11 +41,13 @@ pub(crate) fn setup(what: Option<&str>) -> Result<()> {
             programs(&[BUILD])?;
             bpf::toolchain().map(|_| ())
         }
+        Some("oracle") => oracle(),
         None => {
             programs(&[BUILD, TEST])?;
+            oracle()?;
             bpf::toolchain().map(|_| ())
         }
-        Some(other) => bail!("setup: `{other}` is none of build, test, bpf"),
+        Some(other) => bail!("setup: `{other}` is none of build, test, oracle, bpf"),
     }
 }
 
@@ -52,6 +62,17 @@ fn programs(needs: &[&[Need]]) -> Result<()> {
     }
     let packages: Vec<&str> = missing.iter().flat_map(|need| need.packages).copied().collect();
     install(&packages)
+}
+
+/// Installs what the tests against a real IPVS want, if this system has it. Under CI it must.
+fn oracle() -> Result<()> {
+    match programs(&[ORACLE]) {
+        Err(error) if std::env::var_os("CI").is_none_or(|value| value != "true") => {
+            println!("{error:#}: the tests against a real kernel IPVS are skipped");
+            Ok(())
+        }
+        outcome => outcome,
+    }
 }
 
 // Debian starts a service when it installs one. The policy file is Debian's way to forbid that; where one exists
@@ -182,7 +203,7 @@ rustc:
   Candidate: 1.63.0+dfsg1-2
   Version table:
      1.63.0+dfsg1-2 500
-        500 http://deb.debian.org/debian bookworm/main amd64 Packages
+        500 http://packages.example/debian bookworm/main amd64 Packages
 rustc-web:
   Installed: 1.85.0+dfsg3-1~deb12u3
   Candidate: 1.96.0+dfsg1-1~deb12u2
@@ -217,6 +238,6 @@ rustc-1.99:
 
     #[test]
     fn an_unknown_purpose_is_refused() {
-        assert!(setup(Some("everything")).unwrap_err().to_string().contains("build, test, bpf"));
+        assert!(setup(Some("everything")).unwrap_err().to_string().contains("build, test, oracle, bpf"));
     }
 }

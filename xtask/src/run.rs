@@ -18,6 +18,7 @@ pub(crate) fn demo(arguments: &[&str]) -> Result<()> {
 /// Runs every test whose name contains the filter; the tests find the built command in RELVS_BIN.
 pub(crate) fn test(arguments: &[&str]) -> Result<()> {
     packages::setup(Some("test"))?;
+    packages::setup(Some("oracle"))?;
     if !shell::is_root() {
         println!("not root: the tests that make network namespaces or load programs will say that they skip");
     }
