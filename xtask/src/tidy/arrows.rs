@@ -13,6 +13,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("relvs-ebpf", &["relvs-core"]),
     ("relvs-config", &["relvs-model"]),
     ("relvs-api", &["relvs-model"]),
+    ("relvs-ipvsadm", &["relvs-model"]),
     ("relvs-control", &["relvs-core", "relvs-model"]),
     ("relvs-dataplane", &["relvs-core", "relvs-model", "relvs-net"]),
     (

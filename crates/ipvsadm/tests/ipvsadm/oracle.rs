@@ -1,0 +1,126 @@
+//! Generated command lines, the same for relvs and for the real ipvsadm on a real kernel: output, errors, exit codes and
+//! what is left in the table are compared to the byte.
+//!
+//! RELVS_SEED begins other cases (it is printed), RELVS_CASES says how many, RELVS_CASE runs one alone.
+
+use crate::{
+    generate::{self, Case, Step},
+    guest::{ANSWERS, CASES, FOLDER},
+    memory::{Memory, Output},
+    names::Machine,
+};
+use relvs_ipvsadm::Restore;
+use relvs_lab::oracle::{self, Guest};
+use std::{
+    collections::BTreeMap,
+    fs,
+    time::{Duration, Instant},
+};
+
+/// Cases of a run; each has three to seven generated command lines, and three that look at the table.
+const CASES_OF_A_RUN: u64 = 120;
+/// The longest that a guest may take for each case, and besides.
+const PER_CASE: Duration = Duration::from_secs(3);
+const BOOT: Duration = Duration::from_secs(60);
+/// So many differences are told.
+const TOLD: usize = 20;
+
+fn variable(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|e| panic!("{name}={text}: {e}")))
+}
+
+/// Why there is no oracle here, or nothing. Where it must not be missing, that is a failure.
+fn missing() -> Option<String> {
+    let why = if rustix::process::geteuid().is_root() {
+        oracle::missing()?
+    } else {
+        "a real kernel IPVS is asked by root alone".to_owned()
+    };
+    assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "CI without the oracle: {why}");
+    Some(why)
+}
+
+fn ask(cases: &[Case]) -> BTreeMap<u64, Vec<Output>> {
+    let folder = tempfile::tempdir().unwrap();
+    let lines: String = cases.iter().map(|case| serde_json::to_string(case).unwrap() + "\n").collect();
+    fs::write(folder.path().join(CASES), lines).unwrap();
+    let guest = Guest {
+        program: std::env::current_exe().unwrap(),
+        arguments: ["--ignored", "--exact", "guest::drive", "--nocapture", "--test-threads=1"]
+            .map(str::to_owned)
+            .to_vec(),
+        environment: vec![(FOLDER.to_owned(), oracle::FOLDER.to_owned())],
+        folder: folder.path().to_owned(),
+        memory: 256,
+        limit: BOOT + PER_CASE * cases.len() as u32,
+    };
+    let printed = guest.run();
+    let answers = fs::read_to_string(folder.path().join(ANSWERS)).unwrap_or_default();
+    let answers: BTreeMap<u64, Vec<Output>> = answers.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    if let Err(error) = printed {
+        let next = cases.iter().find(|case| !answers.contains_key(&case.number));
+        panic!("the oracle failed in {next:?}: {error:#}");
+    }
+    answers
+}
+
+/// How a case came out here and there.
+enum Compared {
+    Same,
+    /// Another answer for a reason that is told; what follows means nothing.
+    Otherwise(&'static str),
+    Different(String),
+}
+
+fn compare(case: &Case, answers: &[Output], names: &Machine) -> (usize, Compared) {
+    let mut memory = Memory::default();
+    for (at, (Step { words, stdin }, answer)) in case.steps.iter().zip(answers).enumerate() {
+        let said = memory.run(words, stdin, Restore::Original, names).unwrap();
+        if said != *answer {
+            let otherwise = memory.met.iter().find(|name| matches!(**name, "no-scheduler" | "sync-daemon"));
+            if let Some(name) = otherwise {
+                return (at, Compared::Otherwise(name));
+            }
+            let before: Vec<String> = case.steps[..at].iter().map(|step| format!("{step:?}")).collect();
+            let before = before.join("\n   ");
+            let line = format!("   {before}\n-> {words:?} {stdin:?}\n   is {said:?}\n  not {answer:?}");
+            return (at, Compared::Different(format!("case {}:\n{line}", case.number)));
+        }
+    }
+    (case.steps.len(), Compared::Same)
+}
+
+#[test]
+fn generated_command_lines_are_answered_as_by_ipvsadm() {
+    if let Some(why) = missing() {
+        println!("skipped: {why}");
+        return;
+    }
+    let seed = variable("RELVS_SEED").unwrap_or_else(|| u64::from(std::process::id()));
+    let count = variable("RELVS_CASES").unwrap_or(CASES_OF_A_RUN);
+    println!("RELVS_SEED={seed}, {count} cases");
+    let mut cases: Vec<Case> = (0..count).map(|number| generate::case(seed, number)).collect();
+    if let Some(one) = variable("RELVS_CASE") {
+        cases.retain(|case| case.number == one);
+    }
+    let begin = Instant::now();
+    let answers = ask(&cases);
+    let names = Machine::new();
+    let (mut same, mut failed, mut otherwise) = (0, 0, BTreeMap::<&str, usize>::new());
+    let mut different = Vec::new();
+    for case in &cases {
+        let (lines, compared) = compare(case, &answers[&case.number], &names);
+        same += lines;
+        failed += answers[&case.number].iter().take(lines).filter(|answer| answer.exit != 0).count();
+        match compared {
+            Compared::Same => {}
+            Compared::Otherwise(name) => *otherwise.entry(name).or_default() += 1,
+            Compared::Different(text) => different.push(text),
+        }
+    }
+    println!("{same} command lines the same, {failed} of them wrong ones, in {:?}", begin.elapsed());
+    println!("cases that end with a difference on purpose: {otherwise:?}");
+    let told = different.iter().take(TOLD).map(String::as_str).collect::<Vec<_>>().join("\n");
+    assert!(different.is_empty(), "{} cases differ, RELVS_SEED={seed}\n{told}", different.len());
+    assert!(otherwise.values().sum::<usize>() * 10 <= cases.len() || cases.len() == 1, "{otherwise:?}");
+}
