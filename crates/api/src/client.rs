@@ -1,16 +1,23 @@
 //! A client of the control socket, for programs that ask one thing and end.
 
-use crate::{Failure, RELOAD, STATUS, Status, socket};
-use http_body_util::{BodyExt as _, Empty, Limited};
-use hyper::{Method, Request, body::Bytes};
+use crate::{
+    CHANGES, CONFIGURATION, Changes, Configuration, FLOWS, Failure, Flow, Outcome, RELOAD, SERVICES, STATUS, Service,
+    Status, ZERO, socket,
+};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::{Method, Request, Response, body::Bytes, body::Incoming, header};
 use hyper_util::rt::TokioIo;
+use relvs_model::{Edit, ServiceKey};
+use serde::de::DeserializeOwned;
 use std::{
+    fmt::{Display, Write as _},
     io,
     path::{Path, PathBuf},
     time::Duration,
 };
+use tokio::{runtime::Runtime, task::JoinHandle, time::timeout};
 
-/// The longest wait for an answer.
+/// The longest wait for an answer, or for the next part of a listing.
 const LIMIT: Duration = Duration::from_secs(30);
 /// Bytes of the largest answer.
 const LARGEST: usize = 1 << 30;
@@ -27,17 +34,41 @@ pub enum Error {
         source: io::Error,
     },
     /// The director refused.
-    #[error("{}", .0.join("\n"))]
-    Refused(Vec<String>),
+    #[error(transparent)]
+    Refused(Failure),
     /// The answer is not what was expected.
     #[error("the director's answer cannot be read: {0}")]
     Answer(String),
+}
+
+fn answer(error: impl Display) -> Error {
+    Error::Answer(error.to_string())
 }
 
 /// The client of one run directory's director.
 #[derive(Clone, Debug)]
 pub struct Client {
     socket: PathBuf,
+}
+
+/// How a change is made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct How {
+    /// It is only asked what would change.
+    pub dry_run: bool,
+    /// The revision that must be in force; none is any.
+    pub revision: Option<u64>,
+}
+
+/// Which flows are listed. None is all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Those of this client, or of clients of this network: `198.51.100.7`, `198.51.100.0/24`.
+    pub client: Option<String>,
+    /// Those of this service.
+    pub service: Option<ServiceKey>,
+    /// So many.
+    pub limit: Option<u64>,
 }
 
 impl Client {
@@ -52,8 +83,7 @@ impl Client {
     ///
     /// Nobody listens, or the answer cannot be read.
     pub fn status(&self) -> Result<Status, Error> {
-        let body = self.ask(Method::GET, STATUS)?;
-        serde_json::from_slice(&body).map_err(|e| Error::Answer(e.to_string()))
+        self.get(STATUS)
     }
 
     /// Reads the configuration again. Gives what changed, as text.
@@ -62,40 +92,224 @@ impl Client {
     ///
     /// Nobody listens, or the configuration is refused.
     pub fn reload(&self) -> Result<String, Error> {
-        let body = self.ask(Method::POST, RELOAD)?;
-        String::from_utf8(body.to_vec()).map_err(|e| Error::Answer(e.to_string()))
+        let body = self.ask(Method::POST, RELOAD, None, Bytes::new())?;
+        String::from_utf8(body.to_vec()).map_err(answer)
     }
 
-    fn ask(&self, method: Method, path: &str) -> Result<Bytes, Error> {
-        let answer = |e: &dyn std::fmt::Display| Error::Answer(e.to_string());
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| answer(&e))?;
-        runtime.block_on(async {
-            match tokio::time::timeout(LIMIT, self.exchange(method, path)).await {
-                Ok(result) => result,
-                Err(_) => Err(Error::Answer(format!("none within {} s", LIMIT.as_secs()))),
+    /// The whole configuration, with its revision.
+    ///
+    /// # Errors
+    ///
+    /// Nobody listens, or the answer cannot be read.
+    pub fn configuration(&self) -> Result<Configuration, Error> {
+        self.get(CONFIGURATION)
+    }
+
+    /// Makes this the configuration.
+    ///
+    /// # Errors
+    ///
+    /// Nobody listens, it is refused, or another revision is in force: then nothing was changed.
+    pub fn replace(&self, configuration: &Configuration, how: How) -> Result<Outcome, Error> {
+        self.change(Method::PUT, CONFIGURATION, how, serde_json::to_vec(configuration).map_err(answer)?)
+    }
+
+    /// Makes these edits, all or none.
+    ///
+    /// # Errors
+    ///
+    /// Nobody listens, one cannot be made, or another revision is in force: then nothing was changed.
+    pub fn edit(&self, edits: &[Edit], how: How) -> Result<Outcome, Error> {
+        let changes = Changes { changes: edits.to_vec() };
+        self.change(Method::POST, CHANGES, how, serde_json::to_vec(&changes).map_err(answer)?)
+    }
+
+    /// The services and what they do.
+    ///
+    /// # Errors
+    ///
+    /// Nobody listens, or the answer cannot be read.
+    pub fn services(&self) -> Result<Vec<Service>, Error> {
+        self.get(SERVICES)
+    }
+
+    /// A service and what it does.
+    ///
+    /// # Errors
+    ///
+    /// Nobody listens, or there is no such service.
+    pub fn service(&self, key: ServiceKey) -> Result<Service, Error> {
+        self.get(&format!("{SERVICES}/{}", escaped(&word(key))))
+    }
+
+    /// Counters begin at nothing: a service's, or all.
+    ///
+    /// # Errors
+    ///
+    /// Nobody listens, or there is no such service.
+    pub fn zero(&self, key: Option<ServiceKey>) -> Result<Outcome, Error> {
+        let query = key.map_or_else(String::new, |key| format!("?service={}", escaped(&word(key))));
+        self.read(Method::POST, &format!("{ZERO}{query}"), None, Bytes::new())
+    }
+
+    /// The flows at this moment, one after the other as they are found.
+    ///
+    /// # Errors
+    ///
+    /// Nobody listens, or the filter is refused.
+    pub fn flows(&self, filter: &Filter) -> Result<Listing, Error> {
+        let mut query = String::new();
+        let client = filter.client.as_deref().map(escaped);
+        let service = filter.service.map(|key| escaped(&word(key)));
+        let limit = filter.limit.map(|limit| limit.to_string());
+        for (name, value) in [("client", client), ("service", service), ("limit", limit)] {
+            if let Some(value) = value {
+                let _ = write!(query, "{}{name}={value}", if query.is_empty() { '?' } else { '&' });
             }
-        })
+        }
+        let runtime = runtime()?;
+        let exchange = self.exchange(Method::GET, format!("{FLOWS}{query}"), None, Bytes::new());
+        let (body, driver) = runtime.block_on(async { timeout(LIMIT, exchange).await.map_err(|_| late())? })?;
+        Ok(Listing { runtime, body, driver, rest: Vec::new(), at: 0 })
     }
 
-    async fn exchange(&self, method: Method, path: &str) -> Result<Bytes, Error> {
-        let answer = |e: &dyn std::fmt::Display| Error::Answer(e.to_string());
+    fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
+        self.read(Method::GET, path, None, Bytes::new())
+    }
+
+    fn change(&self, method: Method, path: &str, how: How, body: Vec<u8>) -> Result<Outcome, Error> {
+        let path = format!("{path}{}", if how.dry_run { "?dry_run=true" } else { "" });
+        self.read(method, &path, how.revision, body.into())
+    }
+
+    fn read<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        revision: Option<u64>,
+        body: Bytes,
+    ) -> Result<T, Error> {
+        serde_json::from_slice(&self.ask(method, path, revision, body)?).map_err(answer)
+    }
+
+    fn ask(&self, method: Method, path: &str, revision: Option<u64>, body: Bytes) -> Result<Bytes, Error> {
+        let asked = async {
+            let (body, driver) = self.exchange(method, path.to_owned(), revision, body).await?;
+            let body = Limited::new(body, LARGEST).collect().await.map_err(answer)?.to_bytes();
+            driver.abort();
+            Ok(body)
+        };
+        runtime()?.block_on(async { timeout(LIMIT, asked).await.map_err(|_| late())? })
+    }
+
+    /// The body of the answer, if it is a success, and the task that receives it.
+    async fn exchange(
+        &self,
+        method: Method,
+        path: String,
+        revision: Option<u64>,
+        body: Bytes,
+    ) -> Result<(Incoming, JoinHandle<hyper::Result<()>>), Error> {
         let stream = tokio::net::UnixStream::connect(&self.socket).await;
         let stream = stream.map_err(|source| Error::Connect { path: self.socket.clone(), source })?;
         let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|e| answer(&e))?;
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(answer)?;
         let driver = tokio::spawn(connection);
-        let request = Request::builder().method(method).uri(path).header("host", "relvs");
-        let request = request.body(Empty::<Bytes>::new()).map_err(|e| answer(&e))?;
-        let response = sender.send_request(request).await.map_err(|e| answer(&e))?;
-        let success = response.status().is_success();
-        let body = Limited::new(response.into_body(), LARGEST).collect().await.map_err(|e| answer(&e))?.to_bytes();
-        driver.abort();
-        if success {
-            return Ok(body);
+        let mut request = Request::builder().method(method).uri(path).header(header::HOST, "relvs");
+        if let Some(revision) = revision {
+            request = request.header(header::IF_MATCH, format!("\"{revision}\""));
         }
-        match serde_json::from_slice::<Failure>(&body) {
-            Ok(failure) => Err(Error::Refused(failure.errors)),
-            Err(_) => Err(Error::Answer(String::from_utf8_lossy(&body).into_owned())),
+        if !body.is_empty() {
+            request = request.header(header::CONTENT_TYPE, "application/json");
         }
+        let response = sender.send_request(request.body(Full::new(body)).map_err(answer)?).await.map_err(answer)?;
+        if response.status().is_success() {
+            return Ok((response.into_body(), driver));
+        }
+        Err(refusal(response).await)
+    }
+}
+
+async fn refusal(response: Response<Incoming>) -> Error {
+    let body = match Limited::new(response.into_body(), LARGEST).collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(error) => return answer(error),
+    };
+    match serde_json::from_slice(&body) {
+        Ok(failure) => Error::Refused(failure),
+        Err(_) => Error::Answer(String::from_utf8_lossy(&body).into_owned()),
+    }
+}
+
+fn runtime() -> Result<Runtime, Error> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(answer)
+}
+
+fn late() -> Error {
+    answer(format_args!("none within {} s", LIMIT.as_secs()))
+}
+
+/// A key in one word.
+fn word(key: ServiceKey) -> String {
+    match key {
+        ServiceKey::Listen(_) => key.to_string(),
+        ServiceKey::Mark(mark) => format!("mark:{}{}", mark.mark, if mark.six { "/ipv6" } else { "" }),
+    }
+}
+
+/// As it is written in a path or a query (RFC 3986).
+fn escaped(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/".contains(&byte);
+    text.bytes().fold(String::new(), |mut out, byte| {
+        let _ = if plain(byte) { write!(out, "{}", char::from(byte)) } else { write!(out, "%{byte:02X}") };
+        out
+    })
+}
+
+/// Flows as they come. What is not asked for any more is not sent.
+pub struct Listing {
+    runtime: Runtime,
+    body: Incoming,
+    driver: JoinHandle<hyper::Result<()>>,
+    rest: Vec<u8>,
+    at: usize,
+}
+
+impl std::fmt::Debug for Listing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Listing").finish_non_exhaustive()
+    }
+}
+
+impl Iterator for Listing {
+    type Item = Result<Flow, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let rest = &self.rest[self.at..];
+            if let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+                let flow = serde_json::from_slice(&rest[..end]).map_err(answer);
+                self.at += end + 1;
+                return Some(flow);
+            }
+            self.rest.drain(..self.at);
+            self.at = 0;
+            match self.runtime.block_on(async { timeout(LIMIT, self.body.frame()).await }) {
+                Err(_) => return Some(Err(late())),
+                Ok(None) if self.rest.is_empty() => return None,
+                Ok(None) => {
+                    self.rest.clear();
+                    return Some(Err(answer("it ends in the middle of a flow")));
+                }
+                Ok(Some(Err(error))) => return Some(Err(answer(error))),
+                Ok(Some(Ok(frame))) => self.rest.extend(frame.into_data().unwrap_or_default()),
+            }
+        }
+    }
+}
+
+impl Drop for Listing {
+    fn drop(&mut self) {
+        self.driver.abort();
     }
 }

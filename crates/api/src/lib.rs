@@ -5,10 +5,16 @@
 #![forbid(unsafe_code)]
 
 mod client;
+mod configuration;
+mod failure;
+mod flow;
 mod status;
 
-pub use client::{Client, Error};
-pub use status::{Counters, Failure, Flows, Interface, Rates, Reason, Server, Service, Status, Way};
+pub use client::{Client, Error, Filter, How, Listing};
+pub use configuration::{Changes, Configuration, Outcome};
+pub use failure::{Code, Failure};
+pub use flow::Flow;
+pub use status::{Counters, Flows, Interface, Rates, Reason, Server, Service, Status, Way};
 
 use std::path::{Path, PathBuf};
 
@@ -20,6 +26,20 @@ pub const RUN_DIR_VARIABLE: &str = "RELVS_RUN_DIR";
 pub const STATUS: &str = "/v1/status";
 /// `POST`: reads the configuration again; answers the plan that was carried out, as text.
 pub const RELOAD: &str = "/v1/reload";
+/// `GET`: [`Configuration`]; `PUT`: [`Configuration`], answers [`Outcome`].
+pub const CONFIGURATION: &str = "/v1/configuration";
+/// `POST`: [`Changes`], answers [`Outcome`].
+pub const CHANGES: &str = "/v1/changes";
+/// `GET`: every [`Service`]. One of them is below it, by its key: `GET`, `DELETE`.
+pub const SERVICES: &str = "/v1/services";
+/// `POST`: counters begin at nothing, a service's or all; answers [`Outcome`].
+pub const ZERO: &str = "/v1/zero";
+/// `GET`: a [`Flow`] on each line.
+pub const FLOWS: &str = "/v1/flows";
+/// `GET`: this interface's description by OpenAPI.
+pub const DESCRIPTION: &str = "/v1/openapi.json";
+/// Bytes of the largest request.
+pub const LARGEST_REQUEST: usize = 8 << 20;
 
 /// The control socket of a run directory.
 pub fn socket(run_dir: &Path) -> PathBuf {

@@ -3,13 +3,14 @@
 use relvs_model::{Method, Persistence, Rule, Scheduler, ServiceKey, Settings, Timeouts};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
+use utoipa::ToSchema;
 
 /// Everything that a director does at this moment.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Status {
     /// The program's version.
     pub version: String,
-    /// How often the services were changed.
+    /// How often the configuration was changed.
     pub revision: u64,
     /// Seconds since the daemon started. Forwarding may be older.
     pub uptime_s: u64,
@@ -17,6 +18,9 @@ pub struct Status {
     pub adopted: bool,
     /// The configuration file, if there is one.
     pub configuration: Option<String>,
+    /// Whether something else is in force than that file said when it was read: it was changed over this socket since.
+    #[serde(default)]
+    pub changed: bool,
     /// Interfaces that are served.
     pub interfaces: Vec<Interface>,
     /// Services, in the order of the configuration.
@@ -43,7 +47,7 @@ pub struct Status {
 }
 
 /// An interface that is served.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Interface {
     /// Its name.
     pub name: String,
@@ -52,7 +56,7 @@ pub struct Interface {
 }
 
 /// A virtual service.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Service {
     /// What it is known by: `protocol`, `address` and `port`, or `mark` and `six`.
     #[serde(flatten)]
@@ -78,14 +82,18 @@ pub struct Service {
 }
 
 /// A real server.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Server {
     /// The RIP.
+    #[schema(value_type = String, example = "10.0.0.11")]
     pub address: IpAddr,
     /// Its port.
     pub port: u16,
     /// Its share.
     pub weight: u32,
+    /// The latest weight that was not 0, to which it is undrained.
+    #[serde(default)]
+    pub last_weight: u32,
     /// How packets reach it.
     pub method: Method,
     /// With so many flows it takes no new ones; 0 is no limit.
@@ -116,7 +124,7 @@ pub struct Server {
 }
 
 /// The way to a server.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "state", rename_all = "lowercase")]
 pub enum Way {
     /// Packets can be sent.
@@ -124,6 +132,7 @@ pub enum Way {
         /// The interface.
         interface: String,
         /// The neighbour's address.
+        #[schema(value_type = String, example = "10.0.0.11")]
         neighbour: IpAddr,
         /// The neighbour's MAC.
         mac: String,
@@ -133,6 +142,7 @@ pub enum Way {
     /// The neighbour does not answer yet.
     Pending {
         /// The neighbour's address.
+        #[schema(value_type = String, example = "10.0.0.11")]
         neighbour: IpAddr,
     },
     /// The director itself is the server: its own stack gets the packets.
@@ -145,7 +155,7 @@ pub enum Way {
 }
 
 /// Counters of a server or service. Bytes are of IP packets; the out ones are NAT's.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[allow(missing_docs, reason = "the names say it")]
 pub struct Counters {
     pub flows: u64,
@@ -156,7 +166,7 @@ pub struct Counters {
 }
 
 /// How fast counters grow, per second, by IPVS's estimator.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[allow(missing_docs, reason = "the names say it")]
 pub struct Rates {
     pub flows: u64,
@@ -167,7 +177,7 @@ pub struct Rates {
 }
 
 /// The flow tables.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Flows {
     /// Flows now.
     pub live: u64,
@@ -185,7 +195,7 @@ pub struct Flows {
 }
 
 /// Why, and how often.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Reason {
     /// Its name.
     pub name: String,
@@ -193,11 +203,4 @@ pub struct Reason {
     pub count: u64,
     /// What it means.
     pub text: String,
-}
-
-/// Why a request failed: the body of every answer that is not a success.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Failure {
-    /// One line each.
-    pub errors: Vec<String>,
 }

@@ -3,7 +3,7 @@
 
 use crate::{Desired, Refusal};
 use relvs_core::schedule::mh;
-use relvs_model::{Method, Network, Protocol, Rule, Scheduler, Server, Service, ServiceKey, Timeouts};
+use relvs_model::{Method, Network, Protocol, Rule, Scheduler, Server, Service, ServiceKey, Settings, Timeouts};
 use std::{collections::BTreeSet, net::SocketAddr};
 
 /// The largest weight, and the largest threshold: IPVS keeps them in signed numbers.
@@ -13,6 +13,7 @@ const MH_SERVERS: usize = mh::SLOTS as usize;
 
 pub(crate) fn check(desired: &Desired) -> Result<(), Refusal> {
     timeouts(&desired.timeouts)?;
+    settings(&desired.settings)?;
     desired.rules.iter().enumerate().try_for_each(|(at, one)| rule(at, one))?;
     let mut seen = BTreeSet::new();
     for one in &desired.services {
@@ -24,7 +25,7 @@ pub(crate) fn check(desired: &Desired) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn timeouts(timeouts: &Timeouts) -> Result<(), Refusal> {
+pub(crate) fn timeouts(timeouts: &Timeouts) -> Result<(), Refusal> {
     let all = [("tcp", timeouts.tcp_s), ("tcp_fin", timeouts.tcp_fin_s), ("udp", timeouts.udp_s)];
     match all.into_iter().find(|(_, seconds)| !(1..=LARGEST).contains(seconds)) {
         Some((name, _)) => Err(Refusal::Timeout(name)),
@@ -32,7 +33,17 @@ fn timeouts(timeouts: &Timeouts) -> Result<(), Refusal> {
     }
 }
 
-fn rule(at: usize, rule: &Rule) -> Result<(), Refusal> {
+/// Each must be what it could be set to.
+fn settings(settings: &Settings) -> Result<(), Refusal> {
+    let mut usual = Settings::default();
+    let others = settings.entries().into_iter().zip(Settings::default().entries()).filter(|(is, was)| is != was);
+    for ((name, value), _) in others {
+        usual.set(name, &value).map_err(|why| Refusal::Setting { name, why })?;
+    }
+    Ok(())
+}
+
+pub(crate) fn rule(at: usize, rule: &Rule) -> Result<(), Refusal> {
     let refused = |why| Err(Refusal::Rule { number: at + 1, why });
     if rule.mark == 0 {
         return refused("its mark is 0, which packets without a mark have");
@@ -50,7 +61,7 @@ fn rule(at: usize, rule: &Rule) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn service(service: &Service) -> Result<(), Refusal> {
+pub(crate) fn service(service: &Service) -> Result<(), Refusal> {
     let key = service.key;
     match key {
         ServiceKey::Mark(mark) if mark.mark == 0 => return Err(Refusal::NoMark),

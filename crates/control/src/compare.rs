@@ -1,10 +1,10 @@
 //! Two states compared. The order of services means nothing, that of a service's servers and of rules does.
 
-use crate::{
-    Alteration, Change, Desired, Plan, ServerChange,
-    plan::{of_server, of_service},
+use crate::Desired;
+use relvs_model::{
+    Director, OnExit, Rule, Server, Service, ServiceKey, Timeouts, XdpMode,
+    plan::{Alteration, Change, Plan, ServerChange, of_server, of_service},
 };
-use relvs_model::{Rule, Server, Service, ServiceKey, Timeouts};
 use std::{collections::BTreeMap, net::IpAddr};
 
 /// What changes from `old` to `new`. Of services that have the same key the last counts.
@@ -15,6 +15,33 @@ pub(crate) fn compare(old: &Desired, new: &Desired) -> Plan {
     changes.extend(rules(&old.rules, &new.rules));
     changes.extend(services(&old.services, &new.services));
     Plan { changes }
+}
+
+/// What changes about the director itself.
+pub fn compare_directors(old: &Director, new: &Director) -> impl Iterator<Item = Change> {
+    altered(director(old), director(new)).map(Change::Director)
+}
+
+fn director(director: &Director) -> [(&'static str, String); 4] {
+    let interfaces = match director.interfaces.join(", ") {
+        none if none.is_empty() => "none".to_owned(),
+        some => some,
+    };
+    let xdp_mode = match director.xdp_mode {
+        XdpMode::Auto => "auto",
+        XdpMode::Native => "native",
+        XdpMode::Generic => "generic",
+    };
+    let on_exit = match director.on_exit {
+        OnExit::Keep => "keep",
+        OnExit::Stop => "stop",
+    };
+    [
+        ("interfaces", interfaces),
+        ("flows", director.flows.to_string()),
+        ("xdp_mode", xdp_mode.to_owned()),
+        ("on_exit", on_exit.to_owned()),
+    ]
 }
 
 fn timeouts(timeouts: &Timeouts) -> [(&'static str, String); 3] {

@@ -12,7 +12,10 @@ use crate::{
 use relvs_core::table::destination::Destination;
 use relvs_model::{Server, Service, ServiceKey, Timeouts};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+};
 
 /// What is applied: what was desired, where the services' sequences began, and the numbers of destinations.
 ///
@@ -84,6 +87,11 @@ impl Control {
         self.revision
     }
 
+    /// Counts a change of something that no table expresses, so that it has a revision of its own.
+    pub fn count_change(&mut self) {
+        self.revision += 1;
+    }
+
     /// The services, in the order of the state that was applied last.
     pub fn services(&self) -> &[Service] {
         &self.desired.services
@@ -146,6 +154,11 @@ impl Control {
         *self = *prepared.next;
     }
 
+    /// What is applied once this is prepared and committed.
+    pub fn after(prepared: &Prepared) -> Self {
+        (*prepared.next).clone()
+    }
+
     /// The identities of these services, and the one that was given last. What a scheduler remembers goes by it, so a
     /// service that comes or gets another scheduler has a new one.
     fn identify(&self, services: &[Service]) -> (Vec<u32>, u32) {
@@ -198,6 +211,16 @@ impl Control {
     /// All destinations by number: number, service, server, and whether it is retired.
     pub fn destinations(&self) -> impl Iterator<Item = (u32, ServiceKey, &Server, bool)> {
         self.destinations.iter().map(|(number, held)| (number, held.service, &held.server, held.retired))
+    }
+
+    /// Whose the destination with this number is, and where its packets go; port 0 is the one they came to.
+    pub fn sent_to(&self, number: u32) -> Option<(ServiceKey, SocketAddr)> {
+        self.destinations.get(number).map(|held| (held.service, held.replies_from()))
+    }
+
+    /// The latest weight of a destination that was not 0; 0 if there was none since it came.
+    pub fn last_weight(&self, number: u32) -> u32 {
+        self.destinations.get(number).map_or(0, |held| held.last_weight)
     }
 
     /// The records of all destinations by number, for tables that were made anew. What only the caller knows is 0.

@@ -111,6 +111,11 @@ pub(crate) struct Destinations {
 }
 
 impl Destinations {
+    /// What has this number.
+    pub(crate) fn get(&self, number: u32) -> Option<&Held> {
+        self.held.get(&number)
+    }
+
     /// Makes the servers of these services the ones that exist, and the others retired. Gives the records
     /// that are then otherwise than before.
     pub(crate) fn assign(&mut self, desired: &[Service], limits: &Limits) -> Result<Vec<(u32, Destination)>, Refusal> {

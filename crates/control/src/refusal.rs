@@ -1,7 +1,7 @@
 //! Why a desired state cannot be brought into the tables.
 
 use crate::Limits;
-use relvs_model::{Method, Netmask, ServiceKey};
+use relvs_model::{Method, Netmask, ServiceKey, Unset};
 use std::net::SocketAddr;
 
 /// Why a desired state was refused as a whole. Each reads as one line.
@@ -69,6 +69,14 @@ pub enum Refusal {
     /// A timeout of 0, or more than a number holds.
     #[error("the timeout {0} is out of range: it must be from 1 to 2147483647 seconds")]
     Timeout(&'static str),
+    /// A setting that the kernel would not take.
+    #[error("setting {name}: {why}")]
+    Setting {
+        /// Its name.
+        name: &'static str,
+        /// Why.
+        why: Unset,
+    },
     /// A rule that means nothing.
     #[error("match rule {number} cannot be: {why}")]
     Rule {

@@ -1,9 +1,13 @@
 //! The configuration as the daemon takes it: a file, and what the command line says beside it.
 
-use relvs_config::{Parsed, parse_toml_bytes};
-use relvs_model::{State, XdpMode};
+use relvs_config::{MAX_FLOWS, Parsed, parse_toml_bytes};
+use relvs_model::{Director, State, XdpMode};
 use relvs_net::Network;
-use std::{collections::BTreeMap, fs, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::PathBuf,
+};
 
 /// Where the desired state comes from.
 #[derive(Clone, Debug, Default)]
@@ -14,6 +18,17 @@ pub struct Source {
     pub interfaces: Vec<String>,
     /// How to attach, if the command line says so.
     pub xdp_mode: Option<XdpMode>,
+}
+
+impl Source {
+    /// The director's own settings as this command line has them.
+    pub(crate) fn over(&self, mut director: Director) -> Director {
+        if !self.interfaces.is_empty() {
+            director.interfaces.clone_from(&self.interfaces);
+        }
+        director.xdp_mode = self.xdp_mode.unwrap_or(director.xdp_mode);
+        director
+    }
 }
 
 /// Why lo and tunnels are refused.
@@ -69,6 +84,32 @@ pub fn read(source: &Source) -> Result<(State, Vec<String>), Vec<String>> {
         state.director.xdp_mode = mode;
     }
     Ok((state, warnings))
+}
+
+/// What the control socket may make of a director's own settings: interfaces that it did not have before must be there.
+///
+/// # Errors
+///
+/// Every error, one line each.
+pub(crate) fn admissible(wanted: &Director, before: &Director) -> Result<(), Vec<String>> {
+    let existing = interfaces().map_err(|e| vec![format!("interfaces cannot be listed: {e}")])?;
+    let mut errors = Vec::new();
+    let mut seen = BTreeSet::new();
+    for name in &wanted.interfaces {
+        if !seen.insert(name) {
+            errors.push(format!("director: the interface `{name}` is listed twice"));
+        } else if !before.interfaces.contains(name) {
+            match existing.get(name) {
+                Some(true) => {}
+                Some(false) => errors.push(format!("director: interface `{name}` {NOT_ETHERNET}")),
+                None => errors.push(format!("director: interface `{name}` does not exist")),
+            }
+        }
+    }
+    if !(1..=MAX_FLOWS).contains(&wanted.flows) {
+        errors.push(format!("director: flows must be a number from 1 to {MAX_FLOWS}"));
+    }
+    if errors.is_empty() { Ok(()) } else { Err(errors) }
 }
 
 /// The interfaces there are, and whether they carry Ethernet frames.

@@ -4,7 +4,7 @@ use crate::{
     Source,
     director::Director,
     files,
-    server::{self, Question, WAITING},
+    server::{self, WAITING},
 };
 use relvs_net::{Event, Events};
 use rustix::event::{PollFd, PollFlags};
@@ -115,11 +115,7 @@ async fn serve(mut director: Director, events: Events, options: &Options) -> Res
             _ = estimate.tick() => director.estimate(),
             _ = retry.tick() => director.retry(),
             Some(question) = questions.recv() => {
-                match question {
-                    // A client that has gone away needs no answer.
-                    Question::Status(answer) => drop(answer.send(director.status().map_err(|e| vec![e.to_string()]))),
-                    Question::Reload(answer) => drop(answer.send(director.reload())),
-                }
+                question(&mut director);
                 Ok(())
             }
         };

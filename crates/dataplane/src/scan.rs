@@ -1,4 +1,4 @@
-//! Reading the flow tables: expiry, counts, listings. No system call per flow: the memory is shared.
+//! Reading the flow tables: expiry and counts. No system call per flow: the memory is shared.
 //!
 //! A NAT flow is two records; it expires when neither has seen a packet for the time of its state.
 
@@ -10,7 +10,6 @@ use relvs_core::{
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     sync::atomic::{
         AtomicU64,
         Ordering::{AcqRel, Acquire},
@@ -45,7 +44,8 @@ impl Default for Timeouts {
 }
 
 impl Timeouts {
-    fn of(&self, word: u64) -> u32 {
+    /// That of the flow or template with this control word.
+    pub(crate) fn of(&self, word: u64) -> u32 {
         let state = usize::from(control::state(word));
         let of = |states: &[u32]| states.get(state).copied().unwrap_or(0);
         match control::protocol(word) {
@@ -83,9 +83,9 @@ pub enum Family {
 }
 
 impl Family {
-    const ALL: [Family; 2] = [Family::V4, Family::V6];
+    pub(crate) const ALL: [Family; 2] = [Family::V4, Family::V6];
 
-    const fn areas(self) -> [Area; 2] {
+    pub(crate) const fn areas(self) -> [Area; 2] {
         match self {
             Family::V4 => [Area::Flows4, Area::Young4],
             Family::V6 => [Area::Flows6, Area::Young6],
@@ -93,7 +93,7 @@ impl Family {
     }
 
     /// Words of a record, and which of them hold the ports and the link.
-    const fn layout(self) -> (usize, usize, usize) {
+    pub(crate) const fn layout(self) -> (usize, usize, usize) {
         match self {
             Family::V4 => (4, 2, 3),
             Family::V6 => (8, 5, 6),
@@ -246,104 +246,14 @@ fn free(cell: &AtomicU64, seen: u64) -> bool {
 }
 
 /// The other record of a NAT flow, and its control word, if it is still the flow's.
-fn partner(words: &[AtomicU64], size: usize, link: Link) -> Option<(&AtomicU64, u64)> {
+pub(crate) fn partner(words: &[AtomicU64], size: usize, link: Link) -> Option<(&AtomicU64, u64)> {
     let cell = words.get(link.place()? as usize * size)?;
     let word = cell.load(Acquire);
     (word & control::PHASE == control::LIVE && control::generation(word) == link.generation()).then_some((cell, word))
 }
 
 /// Seconds since the last packet. A record that is ahead of the time that was read before has none.
-fn age(now: u16, word: u64, second: f64) -> f64 {
+pub(crate) fn age(now: u16, word: u64, second: f64) -> f64 {
     let units = now.wrapping_sub(control::seconds(word));
     if units > u16::MAX - 60 { 0.0 } else { f64::from(units) * second }
-}
-
-/// A flow or a template, for a listing.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Entry {
-    /// Protocol number; 0 for a mark's template.
-    pub protocol: u8,
-    /// The client and its port; of a template the client's network and 0.
-    pub client: (IpAddr, u16),
-    /// The VIP and its port; of a mark's template the mark, as an address's first four bytes.
-    pub service: (IpAddr, u16),
-    /// Number of the destination.
-    pub destination: u32,
-    /// State's name as IPVS writes it.
-    pub state: &'static str,
-    /// Seconds until it is forgotten.
-    pub expires_s: u32,
-    /// Whether it is in the young table.
-    pub young: bool,
-    /// Whether it is a template.
-    pub template: bool,
-}
-
-/// The flows at this moment, at most `limit`.
-///
-/// # Errors
-///
-/// The time could not be read.
-pub fn entries(side: &impl Side, timeouts: &Timeouts, limit: usize) -> Result<Vec<Entry>, Error> {
-    let now = side.now()?;
-    let mut found = Vec::new();
-    for family in Family::ALL {
-        let (size, ports, link) = family.layout();
-        for (zone, area) in family.areas().into_iter().enumerate() {
-            for record in side.area(area).chunks_exact(size) {
-                let seen = record[0].load(Acquire);
-                if seen & control::PHASE != control::LIVE || seen & control::REPLY != 0 {
-                    continue;
-                }
-                if found.len() == limit {
-                    return Ok(found);
-                }
-                let words: Vec<u64> = record[1..].iter().map(|w| w.load(Acquire)).collect();
-                if (record[0].load(Acquire) ^ seen) & !control::MUTABLE != 0 {
-                    continue;
-                }
-                let (client, service) = addresses(family, &words);
-                let both = words[ports - 1] as u32;
-                let kind = control::protocol(seen);
-                let template = kind == state::TEMPLATE;
-                let protocol = match kind {
-                    state::TCP => 6,
-                    state::UDP => 17,
-                    state::SCTP => 132,
-                    // As the key has it, where flows have the client's port.
-                    _ => both as u8,
-                };
-                let other = partner(side.area(area), size, Link(words[link - 1]));
-                let own = age(now, seen, side.second());
-                let youngest = other.map_or(own, |(_, word)| own.min(age(now, word, side.second())));
-                found.push(Entry {
-                    protocol,
-                    client: (client, if template { 0 } else { u16::from_be(both as u16) }),
-                    service: (service, u16::from_be((both >> 16) as u16)),
-                    destination: control::destination(seen),
-                    state: state::name_of(kind, control::state(seen)),
-                    expires_s: timeouts.of(seen).saturating_sub(youngest as u32),
-                    young: zone == 1,
-                    template,
-                });
-            }
-        }
-    }
-    Ok(found)
-}
-
-fn addresses(family: Family, words: &[u64]) -> (IpAddr, IpAddr) {
-    match family {
-        Family::V4 => {
-            let v4 = |half: u32| IpAddr::V4(Ipv4Addr::from(half.to_ne_bytes()));
-            (v4(words[0] as u32), v4((words[0] >> 32) as u32))
-        }
-        Family::V6 => {
-            let v6 = |a: u64, b: u64| {
-                let bits = u128::from(a) | u128::from(b) << 64;
-                IpAddr::V6(Ipv6Addr::from(bits.to_ne_bytes()))
-            };
-            (v6(words[0], words[1]), v6(words[2], words[3]))
-        }
-    }
 }

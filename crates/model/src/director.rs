@@ -1,9 +1,10 @@
 //! The director's own settings.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// How the program is attached to an interface.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum XdpMode {
     /// The fastest that delivers.
@@ -16,7 +17,7 @@ pub enum XdpMode {
 }
 
 /// What becomes of forwarding when the daemon is told to end.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OnExit {
     /// Programs and tables stay, and go on forwarding.
@@ -27,7 +28,7 @@ pub enum OnExit {
 }
 
 /// The director's own settings.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Director {
     /// The interfaces that are served, by name.
     pub interfaces: Vec<String>,

@@ -5,9 +5,11 @@
 #![forbid(unsafe_code)]
 
 mod director;
+mod edit;
 mod key;
 mod method;
 mod persistence;
+pub mod plan;
 mod protocol;
 mod rule;
 mod scheduler;
@@ -16,7 +18,10 @@ mod settings;
 mod state;
 
 pub use director::{Director, OnExit, XdpMode};
-pub use key::{Listen, Mark, ServiceKey};
+pub use edit::{
+    Edit, Endpoint, RuleList, ServerEdit, ServerOf, ServiceEdit, ServiceRef, SettingValue, TimeoutsEdit, Zero,
+};
+pub use key::{BadKey, Listen, Mark, ServiceKey};
 pub use method::Method;
 pub use persistence::{Netmask, Persistence};
 pub use protocol::Protocol;

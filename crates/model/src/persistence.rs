@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 use std::{fmt, net::Ipv4Addr};
+use utoipa::ToSchema;
 
 /// How long, and for how large a part of the network, the server that was chosen once stays the choice
 /// (ipvsadm's `-p` and `-M`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Persistence {
     /// Seconds since a client's last new flow; at least 1.
     pub timeout_s: u32,
@@ -26,10 +27,11 @@ impl Persistence {
 }
 
 /// Which part of a client's address counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(untagged)]
 pub enum Netmask {
     /// The bits that count, which need not be the leading ones.
+    #[schema(value_type = String, example = "255.255.255.0")]
     V4(Ipv4Addr),
     /// How many leading bits count, 1 to 128.
     V6(u8),

@@ -5,11 +5,12 @@
 
 use serde::{Deserialize, Serialize};
 use std::{fmt, net::IpAddr};
+use utoipa::ToSchema;
 
 use crate::Protocol;
 
 /// Gives its mark to the packets that match. An empty list matches everything.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Rule {
     /// The mark, not 0.
     pub mark: u32,
@@ -58,9 +59,10 @@ fn list(f: &mut fmt::Formatter<'_>, before: &str, items: &[impl fmt::Display]) -
 }
 
 /// A network, or a single address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 pub struct Network {
     /// Its address; the bits after the prefix are 0.
+    #[schema(value_type = String, example = "10.0.0.0")]
     pub address: IpAddr,
     /// How many leading bits count: 0 to 32 or 128.
     pub prefix: u8,
@@ -98,7 +100,7 @@ impl fmt::Display for Network {
 }
 
 /// Ports, both ends included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 pub struct PortRange {
     /// The first.
     pub first: u16,

@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
+use utoipa::ToSchema;
 
 /// How a server is chosen for a new flow. The names are IPVS's.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Scheduler {
     /// One after the other.
@@ -92,8 +93,9 @@ impl FromStr for Scheduler {
 }
 
 /// Three switches whose meaning is the scheduler's (ipvsadm's `-b`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "Vec<String>", into = "Vec<String>")]
+#[schema(value_type = Vec<String>)]
 pub struct SchedulerFlags(u8);
 
 impl SchedulerFlags {

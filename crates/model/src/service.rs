@@ -3,11 +3,13 @@
 use crate::{Method, Persistence, Scheduler, SchedulerFlags, ServiceKey};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
+use utoipa::ToSchema;
 
 /// A real server of one virtual service.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Server {
     /// The RIP.
+    #[schema(value_type = String, example = "10.0.0.11")]
     pub address: IpAddr,
     /// The server's port. For DR and TUN it is the service's. 0 keeps the port that the client asked for, where the
     /// service has any.
@@ -32,7 +34,7 @@ impl Server {
 }
 
 /// A virtual service and its real servers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Service {
     /// What it is known by.
     pub key: ServiceKey,

@@ -3,9 +3,10 @@
 
 use serde::{Deserialize, Serialize};
 use std::{fmt, ops::RangeInclusive};
+use utoipa::ToSchema;
 
 /// Seconds without a packet after which a flow is forgotten (ipvsadm's `--set`). The other states have fixed ones.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Timeouts {
     /// Established TCP flows.
     pub tcp_s: u32,
@@ -35,7 +36,7 @@ macro_rules! settings {
     ($($(#[doc = $doc:literal])+ $name:ident: $type:ty = $default:expr, $range:expr;)+) => {
         /// Every name under `net.ipv4.vs`. Those down to `sloppy_tcp` act here; the others are accepted, and
         /// relvs-config says of each why it means nothing. Switches are 0 or 1, as in the kernel.
-        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
         #[serde(default)]
         pub struct Settings {
             $($(#[doc = $doc])+ pub $name: $type,)+

@@ -2,9 +2,10 @@
 
 use crate::{Director, Rule, Service, Settings, Timeouts};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Everything that is wanted of a director: the desired state.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct State {
     /// Its own settings.
     pub director: Director,

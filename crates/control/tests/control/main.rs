@@ -9,6 +9,7 @@ mod rig;
 
 mod choices;
 mod cursor;
+mod edits;
 mod entries;
 mod golden;
 mod maglev;

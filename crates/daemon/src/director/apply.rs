@@ -5,13 +5,13 @@
 //! every destination that flows may refer to.
 
 use super::{Director, Error, memory};
-use relvs_control::{Control, Desired, Statistics};
+use relvs_control::{Control, Counted, Desired, Plan, Prepared, Statistics, compare_directors};
 use relvs_core::{
     state::tcp,
     table::destination::{AVAILABLE, Destination},
 };
 use relvs_dataplane::{Half, Side as _, Timeouts, inactive_half, install, withdraw, write_destination, write_load};
-use relvs_model::ServiceKey;
+use relvs_model::{Director as Own, ServiceKey};
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
@@ -19,8 +19,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The longest wait for neighbours of new servers to answer.
-const RESOLVE_LIMIT: Duration = Duration::from_millis(1500);
+/// The longest wait for neighbours of new servers to answer; they are asked again later.
+const RESOLVE_LIMIT: Duration = Duration::from_millis(300);
+/// The same for the very first state.
+const FIRST_RESOLVE_LIMIT: Duration = Duration::from_millis(1500);
+/// So many lines of a plan are logged.
+const LOGGED: usize = 200;
 /// After a switch, no program reads the half before any more: they take microseconds.
 const GRACE: Duration = Duration::from_millis(10);
 /// So many of the core's seconds before a record's time goes round, a pass over the tables has found it, even if the
@@ -28,32 +32,23 @@ const GRACE: Duration = Duration::from_millis(10);
 const LEEWAY: u16 = 600;
 
 impl Director {
-    /// Brings the tables to what is desired. Gives the plan that was carried out, as text.
-    pub(super) fn apply(&mut self, desired: &Desired) -> Result<String, Error> {
-        let half = inactive_half(&self.kernel);
-        let cursors = self.cursors();
-        let cursor = |key: ServiceKey| cursors.get(&key).copied().unwrap_or(0);
-        let prepared = self.control.prepare(desired, half, super::random(), &cursor)?;
-        let plan = prepared.plan.to_string();
-
-        let mut next = self.control.clone();
-        next.commit(prepared.clone());
+    /// Brings the tables to what is desired, and counters to nothing whose turn that is. `own` is in force already.
+    /// Gives the plan that was carried out. On errors everything is as it was.
+    pub(super) fn apply(&mut self, desired: &Desired, own: &Own, zero: &[Option<ServiceKey>]) -> Result<Plan, Error> {
+        let prepared = self.prepared(desired)?;
+        let mut next = Control::after(&prepared);
+        let plan = self.plan(own, prepared.plan.clone());
+        if next.revision() == self.control.revision() && !plan.is_empty() {
+            next.count_change();
+        }
         let servers: BTreeSet<IpAddr> = next.destinations().map(|(_, _, server, _)| server.address).collect();
-        self.ways.retain(&servers);
-        let fresh = self.resolve(&servers)?;
-        let statistics = self.begin_counting(&next)?;
-
-        let addresses: BTreeMap<u32, IpAddr> =
-            next.destinations().map(|(n, _, server, _)| (n, server.address)).collect();
-        let (open, closed): (Vec<_>, Vec<_>) =
-            prepared.destinations.iter().partition(|(_, d)| d.flags & AVAILABLE != 0);
-        for (number, _, server, _) in next.destinations() {
-            write_load(&self.kernel, number, server.weight, server.upper_threshold, server.lower_threshold);
-        }
-        for (number, record) in &open {
-            self.write(*number, addresses.get(number).copied(), record)?;
-        }
-        memory::write(&self.run_dir, &next, &statistics)?;
+        let (fresh, statistics) = match self.make_ready(&prepared, &next, own, &servers, zero) {
+            Ok(ready) => ready,
+            Err(error) => {
+                self.undo();
+                return Err(error);
+            }
+        };
         if let Some(rest) = GRACE.checked_sub(self.switched.elapsed()) {
             thread::sleep(rest);
         }
@@ -70,27 +65,90 @@ impl Director {
         };
         install(&self.kernel, &tables);
         self.switched = Instant::now();
-        for (number, record) in &closed {
+        (self.control, self.statistics, self.own) = (next, statistics, own.clone());
+        // It is in force: what fails from here on is made good with the next news of the network.
+        if let Err(error) = self.follow_up(&prepared, servers, fresh) {
+            tracing::error!("{error}");
+        }
+        say(&plan);
+        Ok(plan)
+    }
+
+    /// What is desired, laid out for the half that is not in use.
+    pub(super) fn prepared(&self, desired: &Desired) -> Result<Prepared, Error> {
+        let half = inactive_half(&self.kernel);
+        let cursors = self.cursors();
+        let cursor = |key: ServiceKey| cursors.get(&key).copied().unwrap_or(0);
+        Ok(self.control.prepare(desired, half, super::random(), &cursor)?)
+    }
+
+    /// A plan of the tables with what changes about the director itself before it.
+    pub(super) fn plan(&self, own: &Own, tables: Plan) -> Plan {
+        Plan { changes: compare_directors(&self.own, own).chain(tables.changes).collect() }
+    }
+
+    /// All that must be there before the switch, of which no packet knows yet. Gives the servers whose way was not
+    /// known, and the statistics that go with `next`.
+    fn make_ready(
+        &mut self,
+        prepared: &Prepared,
+        next: &Control,
+        own: &Own,
+        servers: &BTreeSet<IpAddr>,
+        zero: &[Option<ServiceKey>],
+    ) -> Result<(Vec<IpAddr>, Statistics), Error> {
+        let fresh = self.resolve(servers)?;
+        let statistics = self.begin_counting(next, zero)?;
+        memory::write(&self.run_dir, next, &statistics, own)?;
+        for (number, _, server, _) in next.destinations() {
+            write_load(&self.kernel, number, server.weight, server.upper_threshold, server.lower_threshold);
+        }
+        let addresses: BTreeMap<u32, IpAddr> =
+            next.destinations().map(|(n, _, server, _)| (n, server.address)).collect();
+        for (number, record) in prepared.destinations.iter().filter(|(_, record)| record.flags & AVAILABLE != 0) {
             self.write(*number, addresses.get(number).copied(), record)?;
         }
-        (self.control, self.statistics) = (next, statistics);
-        self.timeouts = self.timeouts(!closed.is_empty());
-        // Every other destination too: its way may have changed while no daemon was there to see it.
+        Ok((fresh, statistics))
+    }
+
+    /// After the switch: closes the destinations that are gone, and leads every other one to its server, whose way may
+    /// have changed while no daemon was there to see it.
+    fn follow_up(&mut self, prepared: &Prepared, servers: BTreeSet<IpAddr>, fresh: Vec<IpAddr>) -> Result<(), Error> {
+        let mut closed = false;
+        for (number, record) in prepared.destinations.iter().filter(|(_, record)| record.flags & AVAILABLE == 0) {
+            // Its packets are dropped: it needs no way.
+            self.write(*number, None, record)?;
+            closed = true;
+        }
+        self.timeouts = self.timeouts(closed);
+        self.ways.retain(&servers);
         let all: Vec<IpAddr> = servers.into_iter().collect();
         self.write_ways(&all)?;
         self.ways.mirror(&self.kernel)?;
         for server in fresh {
             self.say(server)?;
         }
-        for line in plan.lines() {
-            tracing::info!("applied: {line}");
+        Ok(())
+    }
+
+    /// Everything as it was before a change that could not be made ready.
+    fn undo(&mut self) {
+        let servers: BTreeSet<IpAddr> = self.control.destinations().map(|(_, _, server, _)| server.address).collect();
+        self.ways.retain(&servers);
+        for (number, _, server, _) in self.control.destinations() {
+            write_load(&self.kernel, number, server.weight, server.upper_threshold, server.lower_threshold);
         }
-        Ok(plan)
+        let all: Vec<IpAddr> = servers.into_iter().collect();
+        let written = self.write_ways(&all);
+        let remembered = memory::write(&self.run_dir, &self.control, &self.statistics, &self.own);
+        for error in [written.err(), remembered.err()].into_iter().flatten() {
+            tracing::error!("after a change that failed: {error}");
+        }
     }
 
     /// Numbers that are given now begin at nothing, whatever a daemon left there that ended while it took them back;
-    /// and so do services that come. Gives the statistics that go with `next`.
-    fn begin_counting(&self, next: &Control) -> Result<Statistics, Error> {
+    /// and so do services that come, and what is set to `zero`. Gives the statistics that go with `next`.
+    fn begin_counting(&self, next: &Control, zero: &[Option<ServiceKey>]) -> Result<Statistics, Error> {
         let known: BTreeSet<u32> = self.control.destinations().map(|(number, ..)| number).collect();
         for (number, ..) in next.destinations().filter(|(number, ..)| !known.contains(number)) {
             withdraw(&self.kernel, number);
@@ -105,7 +163,17 @@ impl Director {
             statistics.begin(*key, &counted);
         }
         statistics.watch(&counted);
+        set_to_zero(&mut statistics, zero, &counted);
         Ok(statistics)
+    }
+
+    /// Counters begin at nothing, and nothing else changes.
+    pub(super) fn zero(&mut self, zero: &[Option<ServiceKey>]) -> Result<(), Error> {
+        let mut statistics = self.statistics.clone();
+        set_to_zero(&mut statistics, zero, &self.counted(&self.control)?);
+        memory::write(&self.run_dir, &self.control, &statistics, &self.own)?;
+        self.statistics = statistics;
+        Ok(())
     }
 
     /// The ways to these servers may have changed: asks, and writes those that did.
@@ -126,16 +194,18 @@ impl Director {
     /// whose way was not known.
     fn resolve(&mut self, servers: &BTreeSet<IpAddr>) -> Result<Vec<IpAddr>, Error> {
         let fresh: Vec<IpAddr> = servers.iter().copied().filter(|s| !self.ways.leads_to(*s)).collect();
-        let deadline = Instant::now() + RESOLVE_LIMIT;
+        let unknown: BTreeSet<IpAddr> = fresh.iter().copied().filter(|s| self.ways.known(*s).is_none()).collect();
+        let limit = if self.control.revision() == 0 { FIRST_RESOLVE_LIMIT } else { RESOLVE_LIMIT };
+        let deadline = Instant::now() + limit;
         for server in &fresh {
             self.ways.resolve(*server)?;
         }
         while Instant::now() < deadline {
-            let pending = self.ways.pending();
+            let pending: Vec<IpAddr> = self.ways.pending().into_iter().filter(|s| unknown.contains(s)).collect();
             if pending.is_empty() {
                 break;
             }
-            thread::sleep(Duration::from_millis(20));
+            thread::sleep(Duration::from_millis(5));
             for server in pending {
                 self.ways.resolve(server)?;
             }
@@ -207,5 +277,25 @@ impl Director {
                 Some((service.key, relvs_dataplane::cursor(&self.kernel, index)))
             })
             .collect()
+    }
+}
+
+fn set_to_zero(statistics: &mut Statistics, zero: &[Option<ServiceKey>], counted: &Counted) {
+    for one in zero {
+        match one {
+            Some(key) => statistics.zero(*key, counted),
+            None => statistics.zero_all(counted),
+        }
+    }
+}
+
+fn say(plan: &Plan) {
+    let text = plan.to_string();
+    for line in text.lines().take(LOGGED) {
+        tracing::info!("applied: {line}");
+    }
+    let more = text.lines().count().saturating_sub(LOGGED);
+    if more > 0 {
+        tracing::info!("applied: {more} more lines like these");
     }
 }

@@ -5,6 +5,7 @@
 use super::Error;
 use crate::files;
 use relvs_control::{Control, Statistics};
+use relvs_model::Director;
 use serde::{Deserialize, Serialize};
 use std::{fs, io, path::Path};
 
@@ -17,6 +18,9 @@ const SHAPE: &str = "shape.json";
 pub(super) struct Memory {
     pub(super) control: Control,
     pub(super) statistics: Statistics,
+    /// Missing where an earlier version wrote it.
+    #[serde(default)]
+    pub(super) director: Option<Director>,
 }
 
 /// The same, to be written.
@@ -24,6 +28,7 @@ pub(super) struct Memory {
 struct Written<'a> {
     control: &'a Control,
     statistics: &'a Statistics,
+    director: &'a Director,
 }
 
 /// What an earlier daemon left. Without it nobody knows whose the destinations are: then tables that are left would be
@@ -41,9 +46,14 @@ pub(super) fn read(run_dir: &Path) -> Result<Option<Memory>, Error> {
 }
 
 /// Writes down what is applied, or will be in a moment.
-pub(super) fn write(run_dir: &Path, control: &Control, statistics: &Statistics) -> Result<(), Error> {
+pub(super) fn write(
+    run_dir: &Path,
+    control: &Control,
+    statistics: &Statistics,
+    director: &Director,
+) -> Result<(), Error> {
     let path = run_dir.join(FILE);
-    let text = serde_json::to_vec(&Written { control, statistics }).map_err(io::Error::other);
+    let text = serde_json::to_vec(&Written { control, statistics, director }).map_err(io::Error::other);
     text.and_then(|text| files::write(&path, &text)).map_err(|source| Error::File { path, source })
 }
 

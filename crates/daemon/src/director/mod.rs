@@ -3,12 +3,17 @@
 //! Synchronous: each call does one thing to the end. `run` calls it when a timer, a socket or a signal says so.
 
 mod apply;
+mod change;
+mod flows;
 mod interfaces;
 mod local;
 mod memory;
 mod statistics;
 mod status;
 mod ways;
+
+pub(crate) use change::Guard;
+pub(crate) use flows::Wanted;
 
 use crate::{Source, decapsulator::address};
 use relvs_control::{Control, Desired, Limits, Statistics};
@@ -64,7 +69,10 @@ const FRESH: Duration = Duration::from_secs(20);
 pub(crate) struct Director {
     run_dir: PathBuf,
     source: Source,
-    state: State,
+    /// Its own settings, as they are in force.
+    own: relvs_model::Director,
+    /// What the file said when it was read.
+    loaded: Option<State>,
     kernel: Kernel,
     control: Control,
     statistics: Statistics,
@@ -101,6 +109,9 @@ impl Director {
             rules: sizes.rules,
             destinations: sizes.destinations,
         };
+        // What was desired counts even where its tables are of another version, and so given up.
+        let before = left.as_ref().map(|left| left.control.desired().clone());
+        let own = left.as_ref().and_then(|left| left.director.clone());
         let (control, statistics) = match left {
             Some(left) if kernel.adopted() => (left.control.with_limits(limits), left.statistics),
             _ => (Control::new(limits), Statistics::default()),
@@ -110,7 +121,8 @@ impl Director {
         let mut director = Director {
             run_dir: run_dir.to_owned(),
             source,
-            state: State::default(),
+            own: relvs_model::Director::default(),
+            loaded: None,
             kernel,
             control,
             statistics,
@@ -128,18 +140,24 @@ impl Director {
         };
         // Without a configuration the daemon goes on with what was there.
         let mut state = state;
-        if director.source.file.is_none() {
-            director.control.desired().clone().put_into(&mut state);
-            if director.source.interfaces.is_empty() {
+        if director.source.file.is_some() {
+            director.loaded = Some(state.clone());
+        } else {
+            if let Some(before) = before {
+                before.put_into(&mut state);
+            }
+            if let Some(own) = &own {
+                state.director = director.source.over(own.clone());
+            } else if director.source.interfaces.is_empty() {
                 let attached = director.kernel.attached()?;
                 let links = director.ways.links().filter(|link| attached.iter().any(|(index, _)| *index == link.index));
                 state.director.interfaces = links.map(|link| link.name.clone()).collect();
             }
         }
+        director.own = own.unwrap_or_else(|| state.director.clone());
         // An interface may be refused: so first, while the services are still those of the daemon before.
         director.serve(&state.director)?;
-        director.apply(&Desired::from(&state))?;
-        director.state = state;
+        director.apply(&Desired::from(&state), &state.director, &[])?;
         director.kernel.settle()?;
         director.keep_fresh()?;
         Ok(director)
@@ -154,18 +172,9 @@ impl Director {
         if self.source.file.is_none() {
             return Ok(String::new());
         }
-        match self.serve(&state.director).and_then(|()| self.apply(&Desired::from(&state))) {
-            Ok(plan) => {
-                self.state = state;
-                Ok(plan)
-            }
-            Err(error) => {
-                let before = self.state.director.clone();
-                let mut errors = vec![error.to_string()];
-                errors.extend(self.serve(&before).err().map(|e| e.to_string()));
-                Err(errors)
-            }
-        }
+        let plan = self.bring(&state.director, &Desired::from(&state), &[]).map_err(|(_, errors)| errors)?;
+        self.loaded = Some(state);
+        Ok(plan.to_string())
     }
 
     /// Something changed in the network.
@@ -179,7 +188,7 @@ impl Director {
         self.update(&touched)?;
         self.ways.mirror(&self.kernel)?;
         if links {
-            let wanted = self.state.director.clone();
+            let wanted = self.own.clone();
             self.serve(&wanted)?;
         }
         if events.iter().any(|e| !matches!(e, Event::Neighbour { .. })) {
@@ -226,7 +235,7 @@ impl Director {
 
     /// What SIGTERM leaves.
     pub(crate) fn end(self) -> Result<(), Error> {
-        match self.state.director.on_exit {
+        match self.own.on_exit {
             OnExit::Keep => Ok(()),
             OnExit::Stop => {
                 self.kernel.discard()?;
@@ -256,7 +265,7 @@ impl Director {
             return Ok(());
         }
         // First on disk: one that is not there any more is cleared by the daemon that gives its number away.
-        memory::write(&self.run_dir, &self.control, &self.statistics)?;
+        memory::write(&self.run_dir, &self.control, &self.statistics, &self.own)?;
         for number in forgotten {
             withdraw(&self.kernel, number);
             self.kernel.clear_counters(number)?;

@@ -2,9 +2,10 @@
 
 use super::{
     Director, Error,
-    statistics::{counters, rates},
+    statistics::{counters, figures, rates},
 };
 use relvs_api::{Flows, Interface, Reason, Server, Service, Status};
+use relvs_control::Counted;
 use relvs_dataplane::{Area, Side as _, load_of};
 use relvs_model::ServiceKey;
 use std::collections::BTreeMap;
@@ -12,50 +13,13 @@ use std::collections::BTreeMap;
 impl Director {
     /// Everything at this moment; but for the rates, and the records in use, which are of the last pass.
     pub(crate) fn status(&self) -> Result<Status, Error> {
-        let counted = self.counted(&self.control)?;
-        let sums = self.statistics.of_services(&counted);
-        let total = self.statistics.of_all(&counted);
-        let mut servers: BTreeMap<ServiceKey, Vec<Server>> = BTreeMap::new();
+        let total = self.statistics.of_all(&self.counted(&self.control)?);
+        let services = self.services(None)?;
         let (mut live, mut templates) = (0, 0);
-        for ((number, key, server, removed), (_, record)) in self.control.destinations().zip(self.control.records()) {
+        for (number, ..) in self.control.destinations() {
             let load = load_of(&self.kernel, number);
             live += u64::from(load.active) + u64::from(load.inactive);
             templates += u64::from(load.templates);
-            let figures = counted.get(&number).map(|(_, figures)| *figures).unwrap_or_default();
-            let shown = self.statistics.of_destination(number, figures);
-            servers.entry(key).or_default().push(Server {
-                address: server.address,
-                port: server.port,
-                weight: server.weight,
-                method: server.method,
-                upper_threshold: server.upper_threshold,
-                lower_threshold: server.lower_threshold,
-                overloaded: load.overloaded,
-                removed,
-                active: load.active,
-                inactive: load.inactive,
-                templates: load.templates,
-                counters: counters(shown.counters),
-                rates: rates(shown.rates),
-                way: self.way(server, &record),
-            });
-        }
-        let mut services = Vec::new();
-        for service in self.control.services() {
-            let mut of_it = servers.remove(&service.key).unwrap_or_default();
-            let place = |s: &Server| service.servers.iter().position(|w| w.address == s.address && w.port == s.port);
-            of_it.sort_by_key(|s| (s.removed, place(s)));
-            let sum = sums.get(&service.key).copied().unwrap_or_default();
-            services.push(Service {
-                key: service.key,
-                scheduler: service.scheduler,
-                flags: service.flags.names(service.scheduler).into_iter().map(str::to_owned).collect(),
-                persistence: service.persistence,
-                one_packet: service.one_packet,
-                counters: counters(sum.counters),
-                rates: rates(sum.rates),
-                servers: of_it,
-            });
         }
         let sizes = self.kernel.sizes();
         let records = |area: Area| u64::from(area.records(sizes)) * 4;
@@ -64,6 +28,7 @@ impl Director {
             revision: self.control.revision(),
             uptime_s: self.started.elapsed().as_secs(),
             adopted: self.kernel.adopted(),
+            changed: self.is_changed(),
             configuration: self.source.file.as_ref().map(|f| f.display().to_string()),
             interfaces: self
                 .served
@@ -86,6 +51,57 @@ impl Director {
             },
             reasons: self.reasons()?,
         })
+    }
+
+    /// Every service, or only this one.
+    pub(crate) fn services(&self, only: Option<ServiceKey>) -> Result<Vec<Service>, Error> {
+        let is_wanted = |key: ServiceKey| only.is_none_or(|only| only == key);
+        let mut counted = Counted::new();
+        let mut servers: BTreeMap<ServiceKey, Vec<Server>> = BTreeMap::new();
+        let there = self.control.destinations().zip(self.control.records());
+        for ((number, key, server, removed), (_, record)) in there.filter(|((_, key, ..), _)| is_wanted(*key)) {
+            let load = load_of(&self.kernel, number);
+            let figures = figures(self.kernel.counters(number)?);
+            counted.insert(number, (key, figures));
+            let shown = self.statistics.of_destination(number, figures);
+            servers.entry(key).or_default().push(Server {
+                address: server.address,
+                port: server.port,
+                weight: server.weight,
+                last_weight: self.control.last_weight(number),
+                method: server.method,
+                upper_threshold: server.upper_threshold,
+                lower_threshold: server.lower_threshold,
+                overloaded: load.overloaded,
+                removed,
+                active: load.active,
+                inactive: load.inactive,
+                templates: load.templates,
+                counters: counters(shown.counters),
+                rates: rates(shown.rates),
+                way: self.way(server, &record),
+            });
+        }
+        let sums = self.statistics.of_services(&counted);
+        let mut services = Vec::new();
+        for service in self.control.services().iter().filter(|service| is_wanted(service.key)) {
+            let mut of_it = servers.remove(&service.key).unwrap_or_default();
+            let places: BTreeMap<_, usize> =
+                service.servers.iter().enumerate().map(|(at, s)| ((s.address, s.port), at)).collect();
+            of_it.sort_by_key(|s| (s.removed, places.get(&(s.address, s.port)).copied()));
+            let sum = sums.get(&service.key).copied().unwrap_or_default();
+            services.push(Service {
+                key: service.key,
+                scheduler: service.scheduler,
+                flags: service.flags.names(service.scheduler).into_iter().map(str::to_owned).collect(),
+                persistence: service.persistence,
+                one_packet: service.one_packet,
+                counters: counters(sum.counters),
+                rates: rates(sum.rates),
+                servers: of_it,
+            });
+        }
+        Ok(services)
     }
 
     fn reasons(&self) -> Result<Vec<Reason>, Error> {

@@ -1,16 +1,17 @@
 //! A plan: what changes from what is applied to what is desired. As text it reads like a diff.
 
-use relvs_model::{Rule, Server, Service, ServiceKey};
+use crate::{Rule, Server, Service, ServiceKey};
 use serde::{Deserialize, Serialize};
 use std::{
     fmt,
     net::{IpAddr, SocketAddr},
 };
+use utoipa::ToSchema;
 
-/// What changes: settings and timeouts, rules, then services in the order of their keys.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// What changes: the director, settings and timeouts, rules, then services in the order of their keys.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Plan {
-    /// One of each setting, rule or service that changes.
+    /// One of each value, rule or service that changes.
     pub changes: Vec<Change>,
 }
 
@@ -22,9 +23,11 @@ impl Plan {
 }
 
 /// What changes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Change {
+    /// One of the director's own settings, which are in no table.
+    Director(Alteration),
     /// A setting under net.ipv4.vs.
     Setting(Alteration),
     /// A timeout, in seconds.
@@ -53,7 +56,7 @@ pub enum Change {
 }
 
 /// A value that changes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Alteration {
     /// What it is the value of.
     pub name: String,
@@ -64,7 +67,7 @@ pub struct Alteration {
 }
 
 /// What changes about a server of a service.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ServerChange {
     /// It is new.
@@ -75,6 +78,7 @@ pub enum ServerChange {
     /// which goes.
     Modify {
         /// Its address.
+        #[schema(value_type = String, example = "10.0.0.11")]
         address: IpAddr,
         /// Its port.
         port: u16,
@@ -84,7 +88,7 @@ pub enum ServerChange {
 }
 
 /// What is said of a service beside its servers: names and values.
-pub(crate) fn of_service(service: &Service) -> [(&'static str, String); 5] {
+pub fn of_service(service: &Service) -> [(&'static str, String); 5] {
     let flags = match service.flags.names(service.scheduler).join(",") {
         none if none.is_empty() => "none".to_owned(),
         some => some,
@@ -101,7 +105,7 @@ pub(crate) fn of_service(service: &Service) -> [(&'static str, String); 5] {
 }
 
 /// What is said of a server beside its address and port: names and values.
-pub(crate) fn of_server(server: &Server) -> [(&'static str, String); 4] {
+pub fn of_server(server: &Server) -> [(&'static str, String); 4] {
     [
         ("method", server.method.to_string()),
         ("weight", server.weight.to_string()),
@@ -126,6 +130,7 @@ impl fmt::Display for Plan {
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Change::Director(alteration) => write!(f, "~ director {alteration}"),
             Change::Setting(alteration) => write!(f, "~ setting {alteration}"),
             Change::Timeout(alteration) => write!(f, "~ timeout {alteration}"),
             Change::RemoveRule(rule) => write!(f, "- rule {rule}"),

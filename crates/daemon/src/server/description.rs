@@ -1,0 +1,74 @@
+//! The control socket described by OpenAPI, from the types and handlers themselves. It is committed as docs/openapi.json.
+
+use super::{change, flows, services, show};
+use axum::{
+    http::{HeaderValue, header},
+    response::{IntoResponse as _, Response},
+};
+use utoipa::OpenApi;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "relvs",
+        version = "1",
+        description = "The control socket of a relvs director: HTTP/1.1 and JSON over the unix socket `control.sock` of \
+            its run directory.",
+        license(name = "MIT OR Apache-2.0"),
+    ),
+    paths(
+        show::status,
+        show::reload,
+        show::configuration,
+        change::replace,
+        change::edit,
+        change::zero,
+        services::all,
+        services::one,
+        services::delete,
+        flows::flows,
+    )
+)]
+struct Description;
+
+/// The document.
+pub(crate) fn text() -> Result<String, serde_json::Error> {
+    Ok(Description::openapi().to_pretty_json()? + "\n")
+}
+
+pub(super) async fn description() -> Response {
+    let kind = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+    (kind, text().unwrap_or_default()).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{fs, path::Path};
+
+    #[test]
+    fn the_committed_document_is_what_the_types_give() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/openapi.json");
+        let text = text().unwrap();
+        if std::env::var_os("RELVS_REGENERATE").is_some() {
+            fs::write(&path, &text).unwrap();
+        }
+        let committed = fs::read_to_string(&path).unwrap_or_default();
+        assert!(committed == text, "docs/openapi.json is not up to date: run this test with RELVS_REGENERATE=1");
+    }
+
+    #[test]
+    fn every_path_is_described_and_every_reference_leads_somewhere() {
+        let document: serde_json::Value = serde_json::from_str(&text().unwrap()).unwrap();
+        let paths: Vec<&String> = document["paths"].as_object().unwrap().keys().collect();
+        let expected = ["changes", "configuration", "flows", "reload", "services", "services/{key}", "status", "zero"];
+        assert_eq!(paths, expected.map(|path| format!("/v1/{path}")).iter().collect::<Vec<_>>());
+        let whole = document.to_string();
+        let mut references = 0;
+        for reference in whole.split("\"#/").skip(1).filter_map(|rest| rest.split('"').next()) {
+            assert!(document.pointer(&format!("/{reference}")).is_some(), "{reference}");
+            references += 1;
+        }
+        assert!(references > 50, "{references}");
+    }
+}
