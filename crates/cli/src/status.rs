@@ -36,6 +36,9 @@ fn table(status: &Status) -> String {
         "relvs {}, revision {}, up {} s, serving {interfaces}; {} flows",
         status.version, status.revision, status.uptime_s, status.flows.live
     );
+    if let (Some(file), true) = (&status.configuration, status.changed) {
+        let _ = writeln!(out, "changed since {file} was read; a reload brings that back");
+    }
     if let Some(line) = unusual(status) {
         let _ = writeln!(out, "{line}");
     }

@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::panic, reason = "what tests share is a test too")]
 
 mod bed;
+mod changes;
 mod configuration;
 mod directors;
 mod drain;

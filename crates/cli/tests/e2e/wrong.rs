@@ -157,7 +157,7 @@ fn a_running_director_goes_on_as_before() {
             assert!(log.contains(&format!("{}:{line}", bed.config().display())), "{name}: {log}");
         }
         let Err(Error::Refused(errors)) = Client::new(&bed.run_dir()).reload() else { panic!("{name}: taken") };
-        assert_lines(name, &errors.join("\n"), &bed.config(), &expected);
+        assert_lines(name, &errors.to_string(), &bed.config(), &expected);
     }
     std::fs::remove_file(bed.config()).unwrap();
     assert!(bed.hangup().contains("refused"));
