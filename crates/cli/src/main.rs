@@ -1,21 +1,32 @@
 //! `relvs`: one binary for the director, the real server and the lab.
 //!
 //! Here are words and exit codes; what they mean is done in the daemon's library, or by the running daemon over its
-//! control socket. Exit codes: 0 done, 1 it did not work or something is wrong, 2 a wrong command line.
+//! control socket. Exit codes: 0 done, 1 it did not work or something is wrong, 2 a wrong command line, 3 `plan` found changes.
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stderr, reason = "a command line prints")]
 
 mod check;
+mod drain;
+mod flows;
+mod outcome;
+mod plan;
 mod realserver;
 mod run;
+mod server;
+mod service;
 mod status;
+mod words;
 
 use clap::{Parser, Subcommand};
 use std::{io::Write as _, path::PathBuf, process::ExitCode};
 
+/// What every program that calls this one may rely on.
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 it did not work or something is wrong, 2 a wrong command line, \
+    3 `plan` found something that would change";
+
 /// A layer-4 load balancer on XDP: LVS's NAT, DR and TUN.
 #[derive(Parser)]
-#[command(name = "relvs", version, arg_required_else_help = true, disable_help_subcommand = true)]
+#[command(name = "relvs", version, arg_required_else_help = true, disable_help_subcommand = true, after_help = EXIT_CODES)]
 struct Arguments {
     /// Where the control socket, pins and state are; a director of its own for each
     #[arg(long, global = true, value_name = "DIR", env = relvs_api::RUN_DIR_VARIABLE, default_value = relvs_api::RUN_DIR)]
@@ -32,6 +43,20 @@ enum Command {
     Check(check::Arguments),
     /// Show what the running director does
     Status(status::Arguments),
+    /// Show what a configuration file would change; exit code 0 nothing, 3 something
+    Plan(plan::Plan),
+    /// Bring a configuration file into force: all of it, or nothing
+    Apply(plan::Apply),
+    /// Show, add, change and delete virtual services
+    #[command(subcommand)]
+    Service(service::Command),
+    /// Add, change and delete servers of a service
+    #[command(subcommand)]
+    Server(server::Command),
+    /// Give a server nothing new, and wait until what it has has ended; exit code 1 if that takes too long
+    Drain(drain::Arguments),
+    /// List connections, and the clients that persistence keeps
+    Flows(flows::Arguments),
     /// Make this machine a real server for DR or TUN, undo that, or examine it
     #[command(subcommand)]
     Realserver(realserver::Command),
@@ -46,6 +71,12 @@ fn main() -> ExitCode {
         Command::Run(run) => run::run(run, arguments.run_dir),
         Command::Check(check) => check::check(&check),
         Command::Status(status) => status::status(&status, &arguments.run_dir),
+        Command::Plan(plan) => plan::plan(&plan, &arguments.run_dir),
+        Command::Apply(apply) => plan::apply(&apply, &arguments.run_dir),
+        Command::Service(command) => service::service(command, &arguments.run_dir),
+        Command::Server(command) => server::server(command, &arguments.run_dir),
+        Command::Drain(drain) => drain::drain(&drain, &arguments.run_dir),
+        Command::Flows(flows) => flows::flows(flows, &arguments.run_dir),
         Command::Realserver(command) => realserver::realserver(command, arguments.run_dir),
         Command::Lab(command) => match relvs_lab::cli::run(command, &mut std::io::stdout()) {
             Ok(code) => code,
@@ -61,6 +92,14 @@ fn say(text: &str) -> ExitCode {
             complain(&[format!("standard output: {error}")])
         }
         _ => ExitCode::SUCCESS,
+    }
+}
+
+/// Prints something for a program.
+fn say_json(value: &impl serde::Serialize) -> ExitCode {
+    match serde_json::to_string_pretty(value) {
+        Ok(text) => say(&(text + "\n")),
+        Err(error) => complain(&[error.to_string()]),
     }
 }
 

@@ -20,10 +20,7 @@ pub(crate) fn status(arguments: &Arguments, run_dir: &Path) -> ExitCode {
     if !arguments.json {
         return super::say(&table(&status));
     }
-    match serde_json::to_string_pretty(&status) {
-        Ok(text) => super::say(&(text + "\n")),
-        Err(error) => super::complain(&[error.to_string()]),
-    }
+    super::say_json(&status)
 }
 
 /// A page for people.
@@ -42,7 +39,26 @@ fn table(status: &Status) -> String {
     if let Some(line) = unusual(status) {
         let _ = writeln!(out, "{line}");
     }
-    for service in &status.services {
+    out.push_str(&tables(&status.services));
+    if !status.rules.is_empty() {
+        let _ = writeln!(out, "\nrules, of which the first that matches decides");
+        for rule in &status.rules {
+            let _ = writeln!(out, "  {rule}");
+        }
+    }
+    if !status.reasons.is_empty() {
+        let _ = writeln!(out);
+        for reason in &status.reasons {
+            let _ = writeln!(out, "{:>12}  {:<24} {}", reason.count, reason.name, reason.text);
+        }
+    }
+    out
+}
+
+/// Services with their servers, an empty line before each.
+pub(crate) fn tables(services: &[Service]) -> String {
+    let mut out = String::new();
+    for service in services {
         let _ = writeln!(out, "\n{}", title(service));
         // Nobody without persistence has to look at its clients.
         let persistent = service.persistence.is_some() || service.servers.iter().any(|server| server.templates > 0);
@@ -74,18 +90,6 @@ fn table(status: &Status) -> String {
                 server.counters.packets_out,
                 way(server)
             );
-        }
-    }
-    if !status.rules.is_empty() {
-        let _ = writeln!(out, "\nrules, of which the first that matches decides");
-        for rule in &status.rules {
-            let _ = writeln!(out, "  {rule}");
-        }
-    }
-    if !status.reasons.is_empty() {
-        let _ = writeln!(out);
-        for reason in &status.reasons {
-            let _ = writeln!(out, "{:>12}  {:<24} {}", reason.count, reason.name, reason.text);
         }
     }
     out

@@ -40,8 +40,13 @@ impl Director {
     pub(crate) fn edit(&mut self, edits: &[Edit], guard: &Guard) -> Result<Outcome, Failure> {
         self.pass(guard)?;
         let edited = self.control.desired().edited(edits);
-        let Edited { desired, zero } = edited
-            .map_err(|refused| Failure { change: Some(refused.at), ..Failure::new(code(&refused.why), &refused) })?;
+        let Edited { desired, zero } = edited.map_err(|refused| {
+            let code = code(&refused.why);
+            // Of one alone, which it is needs no saying.
+            let failure =
+                if edits.len() == 1 { Failure::new(code, &refused.why) } else { Failure::new(code, &refused) };
+            Failure { change: Some(refused.at), ..failure }
+        })?;
         let own = self.own.clone();
         self.make(&own, &desired, &zero, guard)
     }

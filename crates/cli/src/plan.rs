@@ -1,0 +1,63 @@
+//! `relvs plan` and `relvs apply`: a file, against what is in force.
+
+use crate::outcome::{self, Making};
+use clap::Args;
+use relvs_api::{Client, Configuration, How};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+/// Something would change.
+const CHANGES: u8 = 3;
+
+#[derive(Args)]
+pub(crate) struct Plan {
+    /// relvs.toml
+    file: PathBuf,
+    /// For programs
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Apply {
+    /// relvs.toml
+    file: PathBuf,
+    #[command(flatten)]
+    making: Making,
+}
+
+pub(crate) fn plan(arguments: &Plan, run_dir: &Path) -> ExitCode {
+    let wanted = match read(&arguments.file) {
+        Ok(wanted) => wanted,
+        Err(code) => return code,
+    };
+    let dry_run = How { dry_run: true, ..How::default() };
+    match Client::new(run_dir).replace(&wanted, dry_run) {
+        Ok(outcome) => {
+            let shown = outcome::show(&outcome, arguments.json);
+            let changes = !outcome.plan.is_empty();
+            if changes && shown == ExitCode::SUCCESS { ExitCode::from(CHANGES) } else { shown }
+        }
+        Err(error) => super::complain(&[error.to_string()]),
+    }
+}
+
+pub(crate) fn apply(arguments: &Apply, run_dir: &Path) -> ExitCode {
+    match read(&arguments.file) {
+        Ok(wanted) => arguments.making.show(Client::new(run_dir).replace(&wanted, arguments.making.how())),
+        Err(code) => code,
+    }
+}
+
+/// What the file asks for. What is to be said of it is said.
+fn read(file: &Path) -> Result<Configuration, ExitCode> {
+    let name = file.display().to_string();
+    let bytes = fs::read(file).map_err(|error| super::complain(&[format!("{name}: {error}")]))?;
+    let parsed = relvs_config::parse_toml_bytes(&name, &bytes);
+    let lines: Vec<String> = parsed.diagnostics.iter().map(ToString::to_string).collect();
+    let refused = super::complain(&lines);
+    if parsed.has_errors() { Err(refused) } else { Ok(parsed.state.into()) }
+}
