@@ -8,6 +8,7 @@
 
 mod bed;
 mod changes;
+mod commands;
 mod configuration;
 mod directors;
 mod drain;
@@ -24,4 +25,5 @@ mod realserver;
 mod restart;
 mod schedulers;
 mod status;
+mod swaps;
 mod wrong;
