@@ -57,6 +57,7 @@ pub struct Interface {
 
 /// A virtual service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ServiceStatus)]
 pub struct Service {
     /// What it is known by: `protocol`, `address` and `port`, or `mark` and `six`.
     #[serde(flatten)]
@@ -83,6 +84,7 @@ pub struct Service {
 
 /// A real server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ServerStatus)]
 pub struct Server {
     /// The RIP.
     #[schema(value_type = String, example = "10.0.0.11")]

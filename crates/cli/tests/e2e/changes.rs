@@ -51,11 +51,12 @@ fn refused<T: std::fmt::Debug>(result: Result<T, Error>) -> Failure {
 }
 
 /// Without what goes on by itself.
-fn still(status: Status) -> (u64, Vec<(ServiceKey, Scheduler, Vec<(String, u32)>)>) {
-    let servers = |service: &relvs_api::Service| {
-        service.servers.iter().map(|s| (format!("{}:{} {}", s.address, s.port, s.removed), s.weight)).collect()
+fn still(status: &Status) -> (u64, Vec<String>) {
+    let server = |s: &relvs_api::Server| format!(" {}:{} {} {}", s.address, s.port, s.weight, s.removed);
+    let service = |service: &relvs_api::Service| {
+        format!("{} {}{}", service.key, service.scheduler, service.servers.iter().map(server).collect::<String>())
     };
-    (status.revision, status.services.iter().map(|s| (s.key, s.scheduler, servers(s))).collect())
+    (status.revision, status.services.iter().map(service).collect())
 }
 
 #[test]
@@ -97,7 +98,7 @@ fn a_dry_run_and_what_is_refused_change_nothing() {
     let client = client(&bed);
     let [target, _] = bed.targets(80);
     let memory = bed.run_dir().join("control.json");
-    let (before, written) = (still(bed.status()), fs::read(&memory).unwrap());
+    let (before, written) = (still(&bed.status()), fs::read(&memory).unwrap());
     let dry = How { dry_run: true, ..How::default() };
     let outcome = client.edit(&[weight(&bed, "s1", target, 5), Edit::Clear {}], dry).unwrap();
     assert!(outcome.dry_run && outcome.revision == before.0, "{outcome:?}");
@@ -135,7 +136,7 @@ fn a_dry_run_and_what_is_refused_change_nothing() {
     configuration.director.as_mut().unwrap().interfaces.push("nosuch0".to_owned());
     let failure = refused(client.replace(&configuration, How::default()));
     assert_eq!(failure.errors, ["director: interface `nosuch0` does not exist"]);
-    assert_eq!((still(bed.status()), fs::read(&memory).unwrap()), (before.clone(), written.clone()));
+    assert_eq!((still(&bed.status()), fs::read(&memory).unwrap()), (before.clone(), written.clone()));
 
     // It cannot be written down: nothing may be in force that the next daemon would not know.
     let elsewhere = bed.run_dir().join("elsewhere.json");
@@ -150,7 +151,7 @@ fn a_dry_run_and_what_is_refused_change_nothing() {
     assert_eq!(failure.code, Code::Failed, "{failure:?}");
     fs::remove_dir_all(&memory).unwrap();
     fs::rename(&elsewhere, &memory).unwrap();
-    assert_eq!(still(bed.status()), before);
+    assert_eq!(still(&bed.status()), before);
     for target in bed.targets(80) {
         assert_shares(&bed.requests(target, 20), &[("s1", 10), ("s2", 10)]);
     }

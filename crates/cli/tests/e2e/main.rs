@@ -12,6 +12,7 @@ mod commands;
 mod configuration;
 mod directors;
 mod drain;
+mod examples;
 mod icmp;
 mod life;
 mod local;

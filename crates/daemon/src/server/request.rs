@@ -73,13 +73,14 @@ pub(super) async fn body<T: DeserializeOwned + Send + 'static>(body: Body) -> Re
 }
 
 fn too_large(error: &axum::Error) -> bool {
-    std::error::Error::source(error).is_some_and(|source| source.is::<http_body_util::LengthLimitError>())
+    std::error::Error::source(error).is_some_and(<dyn std::error::Error>::is::<http_body_util::LengthLimitError>)
 }
 
 /// What the text says. A name that means nothing here is an error: it was meant to mean something.
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
     let mut unknown = Vec::new();
-    let mut ignored = |path: serde_ignored::Path<'_>| unknown.push(path.to_string());
+    // What stands for a change's verb and for what may be missing is not said.
+    let mut ignored = |path: serde_ignored::Path<'_>| unknown.push(path.to_string().replace(".?", ""));
     let mut track = serde_path_to_error::Track::new();
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let value = {

@@ -5,6 +5,7 @@ use super::{
     answer::{Answer, failed, json, json_at},
     ask,
 };
+use crate::director::Director;
 use axum::{extract::State, response::IntoResponse as _};
 use relvs_api::{Code, Configuration, Failure, Status};
 
@@ -25,7 +26,7 @@ pub(super) async fn status(State(asker): State<Asker>) -> Answer {
     (status = "default", description = "why not", body = Failure),
 ))]
 pub(super) async fn reload(State(asker): State<Asker>) -> Answer {
-    let plan = ask(&asker, |director| director.reload()).await?;
+    let plan = ask(&asker, Director::reload).await?;
     let plan = plan.map_err(|errors| Failure { errors, ..Failure::new(Code::Refused, "") })?;
     Ok(plan.into_response())
 }
