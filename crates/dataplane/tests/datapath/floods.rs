@@ -10,7 +10,7 @@ use crate::{
     },
 };
 use relvs_core::{Reason, Verdict};
-use relvs_dataplane::{Bytes, Entry, Memory, Side, Sizes, Timeouts, entries, load_of};
+use relvs_dataplane::{Bytes, Cursor, Entry, Memory, Side, Sizes, Timeouts, entries, entries_from, load_of};
 use std::net::IpAddr;
 
 /// Clients that complete their handshakes.
@@ -49,9 +49,25 @@ fn of_friends(side: &impl Side, six: bool, template: bool) -> Vec<Entry> {
     all.filter(|e| e.template == template && friends.contains(&e.client.0)).collect()
 }
 
+/// The flows, so many records at a time.
+fn in_parts(side: &impl Side, records: usize) -> Vec<Entry> {
+    let (mut found, mut next) = (Vec::new(), Some(Cursor::default()));
+    while let Some(cursor) = next {
+        let mut give = 0;
+        next = entries_from(side, &Timeouts::default(), cursor, records, |entry| {
+            give += 1;
+            found.push(entry);
+        })
+        .unwrap();
+        assert!(give <= records);
+    }
+    found
+}
+
 /// What a side counts is what it has.
 fn counted(side: &impl Side, plan: &Plan) {
     let all = entries(side, &Timeouts::default(), usize::MAX).unwrap();
+    assert_eq!(in_parts(side, 7), all, "a listing goes on where it stopped");
     for (number, ..) in plan.servers() {
         let of = |template| all.iter().filter(|e| e.destination == number && e.template == template).count() as u32;
         let load = load_of(side, number);
