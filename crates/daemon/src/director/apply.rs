@@ -67,7 +67,7 @@ impl Director {
         self.switched = Instant::now();
         (self.control, self.statistics, self.own) = (next, statistics, own.clone());
         // It is in force: what fails from here on is made good with the next news of the network.
-        if let Err(error) = self.follow_up(&prepared, servers, fresh) {
+        if let Err(error) = self.follow_up(&prepared, &servers, fresh) {
             tracing::error!("{error}");
         }
         say(&plan);
@@ -111,9 +111,9 @@ impl Director {
         Ok((fresh, statistics))
     }
 
-    /// After the switch: closes the destinations that are gone, and leads every other one to its server, whose way may
-    /// have changed while no daemon was there to see it.
-    fn follow_up(&mut self, prepared: &Prepared, servers: BTreeSet<IpAddr>, fresh: Vec<IpAddr>) -> Result<(), Error> {
+    /// After the switch: closes the destinations that are gone, and leads those of new servers to them: at the start
+    /// that is all, whose ways may have changed while no daemon was there to see it.
+    fn follow_up(&mut self, prepared: &Prepared, servers: &BTreeSet<IpAddr>, fresh: Vec<IpAddr>) -> Result<(), Error> {
         let mut closed = false;
         for (number, record) in prepared.destinations.iter().filter(|(_, record)| record.flags & AVAILABLE == 0) {
             // Its packets are dropped: it needs no way.
@@ -121,9 +121,8 @@ impl Director {
             closed = true;
         }
         self.timeouts = self.timeouts(closed);
-        self.ways.retain(&servers);
-        let all: Vec<IpAddr> = servers.into_iter().collect();
-        self.write_ways(&all)?;
+        self.ways.retain(servers);
+        self.write_ways(&fresh)?;
         self.ways.mirror(&self.kernel)?;
         for server in fresh {
             self.say(server)?;
@@ -150,15 +149,20 @@ impl Director {
     /// and so do services that come, and what is set to `zero`. Gives the statistics that go with `next`.
     fn begin_counting(&self, next: &Control, zero: &[Option<ServiceKey>]) -> Result<Statistics, Error> {
         let known: BTreeSet<u32> = self.control.destinations().map(|(number, ..)| number).collect();
-        for (number, ..) in next.destinations().filter(|(number, ..)| !known.contains(number)) {
-            withdraw(&self.kernel, number);
-            self.kernel.clear_counters(number)?;
+        let new: Vec<u32> = next.destinations().map(|(number, ..)| number).filter(|n| !known.contains(n)).collect();
+        for number in &new {
+            withdraw(&self.kernel, *number);
+            self.kernel.clear_counters(*number)?;
         }
-        let counted = self.counted(next)?;
         let there: BTreeSet<ServiceKey> = self.control.services().iter().map(|service| service.key).collect();
         let wanted: BTreeSet<ServiceKey> = next.services().iter().map(|service| service.key).collect();
         let mut statistics = self.statistics.clone();
         statistics.retain(&wanted);
+        // Reading every counter takes longer than most changes.
+        if new.is_empty() && wanted.is_subset(&there) && zero.is_empty() {
+            return Ok(statistics);
+        }
+        let counted = self.counted(next)?;
         for key in wanted.difference(&there) {
             statistics.begin(*key, &counted);
         }
@@ -190,27 +194,28 @@ impl Director {
         self.write_ways(&changed)
     }
 
-    /// Asks for the ways to all these servers, and waits a moment for the neighbours of those that are new. Gives those
-    /// whose way was not known.
+    /// Asks for the ways to those of these servers that are new, and waits a moment for their neighbours. Gives the new
+    /// ones. The others are looked at again by themselves.
     fn resolve(&mut self, servers: &BTreeSet<IpAddr>) -> Result<Vec<IpAddr>, Error> {
-        let fresh: Vec<IpAddr> = servers.iter().copied().filter(|s| !self.ways.leads_to(*s)).collect();
-        let unknown: BTreeSet<IpAddr> = fresh.iter().copied().filter(|s| self.ways.known(*s).is_none()).collect();
+        let new: BTreeSet<IpAddr> = servers.iter().copied().filter(|s| self.ways.known(*s).is_none()).collect();
         let limit = if self.control.revision() == 0 { FIRST_RESOLVE_LIMIT } else { RESOLVE_LIMIT };
-        let deadline = Instant::now() + limit;
-        for server in &fresh {
+        for server in &new {
             self.ways.resolve(*server)?;
         }
+        let deadline = Instant::now() + limit;
         while Instant::now() < deadline {
-            let pending: Vec<IpAddr> = self.ways.pending().into_iter().filter(|s| unknown.contains(s)).collect();
+            let pending: Vec<IpAddr> = self.ways.pending().into_iter().filter(|s| new.contains(s)).collect();
             if pending.is_empty() {
                 break;
             }
             thread::sleep(Duration::from_millis(5));
             for server in pending {
-                self.ways.resolve(server)?;
+                if Instant::now() < deadline {
+                    self.ways.resolve(server)?;
+                }
             }
         }
-        Ok(fresh)
+        Ok(new.into_iter().collect())
     }
 
     /// Writes the destinations of these servers with the ways to them.

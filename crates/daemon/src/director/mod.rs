@@ -23,6 +23,7 @@ use relvs_net::Event;
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
+    net::IpAddr,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -62,6 +63,8 @@ pub(crate) enum Error {
 const REMEMBERED: Duration = Duration::from_secs(120);
 /// How long a learned path MTU is believed (Linux: net.ipv4.route.mtu_expires).
 const PATH_MTU_LIFETIME: Duration = Duration::from_secs(600);
+/// So many servers that do not answer are looked at again in one go: some milliseconds.
+const RETRIED: usize = 64;
 /// How often the neighbours in use are checked on.
 const FRESH: Duration = Duration::from_secs(20);
 
@@ -84,6 +87,8 @@ pub(crate) struct Director {
     expired: u64,
     retired: BTreeMap<u32, Instant>,
     switched: Instant,
+    /// The last server that was looked at again; none begins with the first.
+    retried: Option<IpAddr>,
     refreshed: Instant,
     believed: Instant,
     started: Instant,
@@ -134,6 +139,7 @@ impl Director {
             expired: 0,
             retired: BTreeMap::new(),
             switched: now,
+            retried: None,
             refreshed: now,
             believed: now,
             started: now,
@@ -200,7 +206,11 @@ impl Director {
     /// Looks again at neighbours that do not answer: of servers, and of clients that wait for a reply.
     pub(crate) fn retry(&mut self) -> Result<(), Error> {
         let pending = self.ways.pending();
-        self.update(&pending)?;
+        // In turn: however many do not answer, others do not wait for them.
+        let next = pending.iter().copied().filter(|server| self.retried.is_none_or(|last| *server > last));
+        let next: Vec<IpAddr> = next.take(RETRIED).collect();
+        self.retried = next.get(RETRIED - 1).copied();
+        self.update(&next)?;
         for client in self.kernel.wanted()? {
             self.ways.find_client(address(client))?;
         }

@@ -56,11 +56,6 @@ impl Ways {
         self.known.get(&server)
     }
 
-    /// Whether the way to a server is known, or it is the director itself.
-    pub(super) fn leads_to(&self, server: IpAddr) -> bool {
-        matches!(self.known.get(&server), Some(Resolution::Ready(_) | Resolution::Local))
-    }
-
     /// Whether an address is the director's own now.
     pub(super) fn is_local(&mut self, address: IpAddr) -> Result<bool, Error> {
         Ok(self.network.route(address)?.kind == RouteKind::Local)
