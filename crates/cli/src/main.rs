@@ -8,6 +8,7 @@
 mod check;
 mod drain;
 mod flows;
+mod ipvsadm;
 mod outcome;
 mod plan;
 mod realserver;
@@ -18,6 +19,7 @@ mod status;
 mod words;
 
 use clap::{Parser, Subcommand};
+use ipvsadm::Program;
 use std::{io::Write as _, path::PathBuf, process::ExitCode};
 
 /// What every program that calls this one may rely on.
@@ -57,6 +59,15 @@ enum Command {
     Drain(drain::Arguments),
     /// List connections, and the clients that persistence keeps
     Flows(flows::Arguments),
+    /// What ipvsadm does, for the running director; also what this command is when it is called by that name
+    #[command(disable_help_flag = true)]
+    Ipvsadm(Words),
+    /// Write the services as rules, as ipvsadm-save does; --full keeps thresholds and timeouts
+    #[command(disable_help_flag = true)]
+    IpvsadmSave(Words),
+    /// Bring rules from standard input into force in place of all services, all or none; as ipvsadm-restore does
+    #[command(disable_help_flag = true)]
+    IpvsadmRestore(Words),
     /// Make this machine a real server for DR or TUN, undo that, or examine it
     #[command(subcommand)]
     Realserver(realserver::Command),
@@ -65,9 +76,30 @@ enum Command {
     Lab(relvs_lab::cli::LabCommand),
 }
 
+/// Words that are another program's.
+#[derive(clap::Args)]
+struct Words {
+    /// As ipvsadm(8) has them
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENT")]
+    words: Vec<String>,
+}
+
 fn main() -> ExitCode {
+    let mut words = std::env::args_os();
+    let called = words.next().and_then(|path| PathBuf::from(path).file_name()?.to_str().map(str::to_owned));
+    if let Some((program, name)) = called.and_then(|name| Some((Program::named(&name)?, name))) {
+        let words: Vec<String> = words.map(|word| word.to_string_lossy().into_owned()).collect();
+        return ipvsadm::run(program, &name, &words, &ipvsadm::run_dir());
+    }
     let arguments = Arguments::parse();
     match arguments.command {
+        Command::Ipvsadm(Words { words }) => ipvsadm::run(Program::Main, "ipvsadm", &words, &arguments.run_dir),
+        Command::IpvsadmSave(Words { words }) => {
+            ipvsadm::run(Program::Save, "ipvsadm-save", &words, &arguments.run_dir)
+        }
+        Command::IpvsadmRestore(Words { words }) => {
+            ipvsadm::run(Program::Restore, "ipvsadm-restore", &words, &arguments.run_dir)
+        }
         Command::Run(run) => run::run(run, arguments.run_dir),
         Command::Check(check) => check::check(&check),
         Command::Status(status) => status::status(&status, &arguments.run_dir),

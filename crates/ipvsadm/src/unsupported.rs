@@ -118,3 +118,17 @@ pub const DIFFERENCES: &[Difference] = &[
         why: "Arguments are text here.",
     },
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn users_can_read_of_every_difference() {
+        let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/ipvsadm.md")).unwrap();
+        for Difference { name, what, why } in DIFFERENCES {
+            let row = format!("| `{name}` | {what} | {why} |");
+            assert!(page.lines().any(|line| line == row), "docs/ipvsadm.md has no row: {row}");
+        }
+    }
+}

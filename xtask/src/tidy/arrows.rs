@@ -21,7 +21,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &["relvs-api", "relvs-config", "relvs-control", "relvs-core", "relvs-dataplane", "relvs-model", "relvs-net"],
     ),
     ("relvs-lab", &["relvs-config", "relvs-model"]),
-    ("relvs", &["relvs-api", "relvs-config", "relvs-daemon", "relvs-lab", "relvs-model"]),
+    ("relvs", &["relvs-api", "relvs-config", "relvs-daemon", "relvs-ipvsadm", "relvs-lab", "relvs-model"]),
     ("relvs-bench", &["relvs-control", "relvs-core", "relvs-dataplane", "relvs-model"]),
     ("xtask", &[]),
 ];

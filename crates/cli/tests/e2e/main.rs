@@ -14,6 +14,7 @@ mod directors;
 mod drain;
 mod examples;
 mod icmp;
+mod ipvsadm;
 mod life;
 mod local;
 mod marks;
