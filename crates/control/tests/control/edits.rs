@@ -187,12 +187,10 @@ proptest! {
             came.insert((key(WEB), at(number).socket()), 0);
         }
         for (time, edit) in made.iter().enumerate() {
-            match edit {
-                Edit::AddService(new) => came.extend(new.servers.iter().map(|s| ((new.key, (s.address, s.port).into()), time + 1))),
-                Edit::AddServer(new) => {
-                    came.insert((new.service, (new.server.address, new.server.port).into()), time + 1);
-                }
-                _ => {}
+            if let Edit::AddService(new) = edit {
+                came.extend(new.servers.iter().map(|s| ((new.key, (s.address, s.port).into()), time + 1)));
+            } else if let Edit::AddServer(new) = edit {
+                came.insert((new.service, (new.server.address, new.server.port).into()), time + 1);
             }
         }
         for service in &state.services {
