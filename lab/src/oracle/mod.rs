@@ -56,6 +56,22 @@ pub struct Guest {
     pub limit: Duration,
 }
 
+/// Why no kernel can be asked here; or `None`. Tests then say that they are skipped.
+///
+/// # Errors
+/// None can be asked, and this is CI, where none may be skipped.
+pub fn absent() -> Result<Option<String>> {
+    let why = if nix::unistd::geteuid().is_root() {
+        missing()
+    } else {
+        Some("a real kernel IPVS is asked by root alone".to_owned())
+    };
+    match why {
+        Some(why) if std::env::var_os("CI").is_some_and(|ci| ci == "true") => bail!("CI without the oracle: {why}"),
+        why => Ok(why),
+    }
+}
+
 /// The packages that are missing here, as a sentence with the remedy; or `None`.
 #[must_use]
 pub fn missing() -> Option<String> {
@@ -73,6 +89,22 @@ pub fn missing() -> Option<String> {
 }
 
 impl Guest {
+    /// An ignored test of this very test program, by its whole name. It finds the folder by `variable` of its environment.
+    ///
+    /// # Errors
+    /// Nobody knows where this program is.
+    pub fn of_test(test: &str, variable: &str, folder: &Path, limit: Duration) -> Result<Self> {
+        let arguments = ["--ignored", "--exact", test, "--nocapture", "--test-threads=1"];
+        Ok(Guest {
+            program: std::env::current_exe().context("where this program is")?,
+            arguments: arguments.map(str::to_owned).to_vec(),
+            environment: vec![(variable.to_owned(), FOLDER.to_owned())],
+            folder: folder.to_owned(),
+            memory: 256,
+            limit,
+        })
+    }
+
     /// Boots, runs the program, and gives what it and the kernel printed.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use crate::{
     case::{Case, Step},
     guest::{ANSWERS, CASES, FOLDER},
 };
-use relvs_lab::oracle::{self, Guest};
+use relvs_lab::oracle::Guest;
 use std::{
     collections::{BTreeMap, HashMap},
     fs::{self, File},
@@ -19,17 +19,6 @@ use std::{
 /// The longest that a guest may take for each case, and besides.
 const PER_CASE: Duration = Duration::from_secs(2);
 const BOOT: Duration = Duration::from_secs(60);
-
-/// Why there is no oracle here, or nothing. Where it must not be missing, that is a failure.
-pub(crate) fn missing() -> Option<String> {
-    let why = if rustix::process::geteuid().is_root() {
-        oracle::missing()?
-    } else {
-        "a real kernel IPVS is asked by root alone".to_owned()
-    };
-    assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "CI without the oracle: {why}");
-    Some(why)
-}
 
 /// What the kernel answered to each step of each case, by the cases' numbers.
 pub(crate) fn ask(cases: &[Case]) -> BTreeMap<u64, Vec<Answer>> {
@@ -55,16 +44,8 @@ pub(crate) fn ask_all(cases: &[Case]) -> BTreeMap<u64, Vec<Answer>> {
     let folder = tempfile::tempdir().unwrap();
     let lines: String = cases.iter().map(|case| serde_json::to_string(case).unwrap() + "\n").collect();
     fs::write(folder.path().join(CASES), lines).unwrap();
-    let guest = Guest {
-        program: std::env::current_exe().unwrap(),
-        arguments: ["--ignored", "--exact", "guest::drive", "--nocapture", "--test-threads=1"]
-            .map(str::to_owned)
-            .to_vec(),
-        environment: vec![(FOLDER.to_owned(), oracle::FOLDER.to_owned())],
-        folder: folder.path().to_owned(),
-        memory: 256,
-        limit: BOOT + PER_CASE * cases.len() as u32,
-    };
+    let limit = BOOT + PER_CASE * cases.len() as u32;
+    let guest = Guest::of_test("guest::drive", FOLDER, folder.path(), limit).unwrap();
     let printed = guest.run();
     let answers = fs::read_to_string(folder.path().join(ANSWERS)).unwrap_or_default();
     let answers: BTreeMap<u64, Vec<Answer>> = answers.lines().map(|line| serde_json::from_str(line).unwrap()).collect();

@@ -29,31 +29,12 @@ fn variable(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|e| panic!("{name}={text}: {e}")))
 }
 
-/// Why there is no oracle here, or nothing. Where it must not be missing, that is a failure.
-fn missing() -> Option<String> {
-    let why = if rustix::process::geteuid().is_root() {
-        oracle::missing()?
-    } else {
-        "a real kernel IPVS is asked by root alone".to_owned()
-    };
-    assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "CI without the oracle: {why}");
-    Some(why)
-}
-
 fn ask(cases: &[Case]) -> BTreeMap<u64, Vec<Output>> {
     let folder = tempfile::tempdir().unwrap();
     let lines: String = cases.iter().map(|case| serde_json::to_string(case).unwrap() + "\n").collect();
     fs::write(folder.path().join(CASES), lines).unwrap();
-    let guest = Guest {
-        program: std::env::current_exe().unwrap(),
-        arguments: ["--ignored", "--exact", "guest::drive", "--nocapture", "--test-threads=1"]
-            .map(str::to_owned)
-            .to_vec(),
-        environment: vec![(FOLDER.to_owned(), oracle::FOLDER.to_owned())],
-        folder: folder.path().to_owned(),
-        memory: 256,
-        limit: BOOT + PER_CASE * cases.len() as u32,
-    };
+    let limit = BOOT + PER_CASE * cases.len() as u32;
+    let guest = Guest::of_test("guest::drive", FOLDER, folder.path(), limit).unwrap();
     let printed = guest.run();
     let answers = fs::read_to_string(folder.path().join(ANSWERS)).unwrap_or_default();
     let answers: BTreeMap<u64, Vec<Output>> = answers.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -92,7 +73,7 @@ fn compare(case: &Case, answers: &[Output], names: &Machine) -> (usize, Compared
 
 #[test]
 fn generated_command_lines_are_answered_as_by_ipvsadm() {
-    if let Some(why) = missing() {
+    if let Some(why) = oracle::absent().unwrap() {
         println!("skipped: {why}");
         return;
     }
