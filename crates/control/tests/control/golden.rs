@@ -19,7 +19,8 @@ use std::{
 
 #[test]
 fn recorded_sequences_are_repeated() {
-    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    // The daemon's tests play the same records through the whole data path.
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../daemon/tests/golden");
     let (ran, shared) = folder(&own);
     assert_eq!((ran, shared), (128, 4), "of the repository's own records: run, and shares alone compared");
     if let Some(named) = std::env::var_os("RELVS_GOLDEN") {
