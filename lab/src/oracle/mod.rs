@@ -4,6 +4,10 @@
 //! network but what it makes itself, and is gone when the call returns. Kernel code runs natively, so what IPVS decides is real; it never
 //! says anything about time. Sources: the kernel's Documentation/virt/uml, ipvsadm(8).
 
+mod exchange;
+
+pub use exchange::{ANSWERS, CASES, ask, folder};
+
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
@@ -89,22 +93,6 @@ pub fn missing() -> Option<String> {
 }
 
 impl Guest {
-    /// An ignored test of this very test program, by its whole name. It finds the folder by `variable` of its environment.
-    ///
-    /// # Errors
-    /// Nobody knows where this program is.
-    pub fn of_test(test: &str, variable: &str, folder: &Path, limit: Duration) -> Result<Self> {
-        let arguments = ["--ignored", "--exact", test, "--nocapture", "--test-threads=1"];
-        Ok(Guest {
-            program: std::env::current_exe().context("where this program is")?,
-            arguments: arguments.map(str::to_owned).to_vec(),
-            environment: vec![(variable.to_owned(), FOLDER.to_owned())],
-            folder: folder.to_owned(),
-            memory: 256,
-            limit,
-        })
-    }
-
     /// Boots, runs the program, and gives what it and the kernel printed.
     ///
     /// # Errors

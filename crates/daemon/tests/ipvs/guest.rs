@@ -14,6 +14,7 @@ use nix::{
     sched::{CloneFlags, unshare},
     sys::socket::{AddressFamily, LinkAddr, MsgFlags, SockFlag, SockProtocol, SockType, bind, recv, send, socket},
 };
+use relvs_lab::oracle::{ANSWERS, CASES, folder};
 use relvs_net::arp;
 use std::{
     collections::HashMap,
@@ -22,17 +23,11 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     os::fd::{AsRawFd, OwnedFd},
     panic::resume_unwind,
-    path::Path,
     process::{Child, ChildStderr, ChildStdin, Command, Stdio},
     sync::{Condvar, Mutex},
     thread,
     time::{Duration, Instant},
 };
-
-/// Set to the folder that the guest and the host share; without it there is nothing to do.
-pub(crate) const FOLDER: &str = "RELVS_ORACLE_FOLDER";
-pub(crate) const CASES: &str = "cases.jsonl";
-pub(crate) const ANSWERS: &str = "answers.jsonl";
 
 /// Cases that do something at the same time: most of one's time is waiting.
 const AT_ONCE: usize = 6;
@@ -55,8 +50,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 #[test]
 #[ignore = "runs inside the oracle's guest, where the test of generated cases starts it"]
 fn drive() {
-    let folder = std::env::var_os(FOLDER).unwrap_or_else(|| panic!("{FOLDER} is not set"));
-    let folder = Path::new(&folder);
+    let folder = folder().unwrap();
     let lines = BufReader::new(File::open(folder.join(CASES)).unwrap()).lines();
     let cases = lines.map(|line| serde_json::from_str::<Case>(&line.unwrap()).unwrap());
     let (slow, quick): (Vec<Case>, Vec<Case>) = cases.partition(Case::waits);

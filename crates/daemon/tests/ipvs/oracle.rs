@@ -5,9 +5,8 @@
 use crate::{
     answer::Answer,
     case::{Case, Step},
-    guest::{ANSWERS, CASES, FOLDER},
 };
-use relvs_lab::oracle::Guest;
+use relvs_lab::oracle;
 use std::{
     collections::{BTreeMap, HashMap},
     fs::{self, File},
@@ -42,14 +41,9 @@ pub(crate) fn ask(cases: &[Case]) -> BTreeMap<u64, Vec<Answer>> {
 /// The same, of every case.
 pub(crate) fn ask_all(cases: &[Case]) -> BTreeMap<u64, Vec<Answer>> {
     let folder = tempfile::tempdir().unwrap();
-    let lines: String = cases.iter().map(|case| serde_json::to_string(case).unwrap() + "\n").collect();
-    fs::write(folder.path().join(CASES), lines).unwrap();
     let limit = BOOT + PER_CASE * cases.len() as u32;
-    let guest = Guest::of_test("guest::drive", FOLDER, folder.path(), limit).unwrap();
-    let printed = guest.run();
-    let answers = fs::read_to_string(folder.path().join(ANSWERS)).unwrap_or_default();
-    let answers: BTreeMap<u64, Vec<Answer>> = answers.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    if let Err(error) = printed {
+    let (answers, ended) = oracle::ask::<_, Vec<Answer>>("guest::drive", cases, folder.path(), limit).unwrap();
+    if let Err(error) = ended {
         let next = cases.iter().find(|case| !answers.contains_key(&case.number)).map(|case| case.number);
         panic!("the oracle failed in case {next:?}: {error:#}");
     }

@@ -4,17 +4,12 @@ use crate::{
     generate::{Case, Step, words},
     memory::Output,
 };
+use relvs_lab::oracle::{ANSWERS, CASES, folder};
 use std::{
     fs::{self, File},
     io::Write,
-    path::Path,
     process::{Command, Stdio},
 };
-
-/// Set to the folder that the guest and the host share; without it there is nothing to do.
-pub(crate) const FOLDER: &str = "RELVS_ORACLE_FOLDER";
-pub(crate) const CASES: &str = "cases.jsonl";
-pub(crate) const ANSWERS: &str = "answers.jsonl";
 
 /// What makes the table empty, and timeouts the usual ones.
 const EMPTY: [&str; 4] =
@@ -24,8 +19,7 @@ const EMPTY: [&str; 4] =
 #[test]
 #[ignore = "runs inside the oracle's guest, where the test of generated command lines starts it"]
 fn drive() {
-    let folder = std::env::var_os(FOLDER).unwrap_or_else(|| panic!("{FOLDER} is not set"));
-    let folder = Path::new(&folder);
+    let folder = folder().unwrap();
     // The kernel loads schedulers when they are asked for, but there it looks in another place.
     let loaded = Command::new("modprobe").args(["-q", "-d", "/run/kernel", "ip_vs_pe_sip"]).status().unwrap();
     assert!(loaded.success(), "the guest has no ip_vs_pe_sip");

@@ -5,15 +5,13 @@
 
 use crate::{
     generate::{self, Case, Step},
-    guest::{ANSWERS, CASES, FOLDER},
     memory::{Memory, Output},
     names::Machine,
 };
 use relvs_ipvsadm::Restore;
-use relvs_lab::oracle::{self, Guest};
+use relvs_lab::oracle;
 use std::{
     collections::BTreeMap,
-    fs,
     time::{Duration, Instant},
 };
 
@@ -31,14 +29,9 @@ fn variable(name: &str) -> Option<u64> {
 
 fn ask(cases: &[Case]) -> BTreeMap<u64, Vec<Output>> {
     let folder = tempfile::tempdir().unwrap();
-    let lines: String = cases.iter().map(|case| serde_json::to_string(case).unwrap() + "\n").collect();
-    fs::write(folder.path().join(CASES), lines).unwrap();
     let limit = BOOT + PER_CASE * cases.len() as u32;
-    let guest = Guest::of_test("guest::drive", FOLDER, folder.path(), limit).unwrap();
-    let printed = guest.run();
-    let answers = fs::read_to_string(folder.path().join(ANSWERS)).unwrap_or_default();
-    let answers: BTreeMap<u64, Vec<Output>> = answers.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    if let Err(error) = printed {
+    let (answers, ended) = oracle::ask::<_, Vec<Output>>("guest::drive", cases, folder.path(), limit).unwrap();
+    if let Err(error) = ended {
         let next = cases.iter().find(|case| !answers.contains_key(&case.number));
         panic!("the oracle failed in {next:?}: {error:#}");
     }
