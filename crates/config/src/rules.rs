@@ -47,7 +47,8 @@ pub(crate) fn accept(drafts: Vec<ServiceDraft>, lines: &Lines<'_>, report: &mut 
             continue;
         }
         let (servers, places) = servers.into_iter().unzip();
-        let service = Service { key, scheduler: draft.scheduler, flags, persistence, one_packet, servers };
+        let scheduler = draft.scheduler;
+        let service = Service { key, scheduler, flags, persistence, one_packet, health: None, servers };
         accepted.push(Accepted { service, place, servers: places });
     }
     accepted
@@ -189,7 +190,8 @@ fn servers(
         if let (Some(method), Some(weight), Some((upper_threshold, lower_threshold)), false) =
             (method, server.weight.or(1), thresholds, server.broken)
         {
-            let server = Server { address: *address, port, weight, method, upper_threshold, lower_threshold };
+            let server =
+                Server { address: *address, port, weight, method, upper_threshold, lower_threshold, health: None };
             accepted.push((server, place.clone()));
         }
     }

@@ -6,6 +6,7 @@
 
 mod director;
 mod edit;
+pub mod health;
 mod key;
 mod method;
 mod persistence;

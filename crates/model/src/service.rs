@@ -1,8 +1,11 @@
 //! Virtual services and their servers.
 
-use crate::{Method, Persistence, Scheduler, SchedulerFlags, ServiceKey};
+use crate::{
+    Method, Persistence, Scheduler, SchedulerFlags, ServiceKey,
+    health::{ServerHealth, ServiceHealth},
+};
 use serde::{Deserialize, Serialize};
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 use utoipa::ToSchema;
 
 /// A real server of one virtual service.
@@ -24,12 +27,15 @@ pub struct Server {
     /// With fewer flows than these it takes new ones again; 0 is three quarters of the upper one (ipvsadm's `-y`).
     #[serde(default)]
     pub lower_threshold: u32,
+    /// Its health checks and what follows from them; none: it is always up.
+    #[serde(skip)]
+    pub health: Option<Arc<ServerHealth>>,
 }
 
 impl Server {
     /// Without thresholds.
     pub const fn new(address: IpAddr, port: u16, weight: u32, method: Method) -> Self {
-        Server { address, port, weight, method, upper_threshold: 0, lower_threshold: 0 }
+        Server { address, port, weight, method, upper_threshold: 0, lower_threshold: 0, health: None }
     }
 }
 
@@ -49,6 +55,9 @@ pub struct Service {
     /// A server is chosen for each packet, and no flow remembered (ipvsadm's `-o`); for UDP.
     #[serde(default)]
     pub one_packet: bool,
+    /// What it does by how many of its servers are up; none: nothing.
+    #[serde(skip)]
+    pub health: Option<Arc<ServiceHealth>>,
     /// Its servers, in the order in which they were added.
     pub servers: Vec<Server>,
 }
@@ -56,6 +65,14 @@ pub struct Service {
 impl Service {
     /// Without flags, persistence and the like.
     pub const fn new(key: ServiceKey, scheduler: Scheduler, servers: Vec<Server>) -> Self {
-        Service { key, scheduler, flags: SchedulerFlags::NONE, persistence: None, one_packet: false, servers }
+        Service {
+            key,
+            scheduler,
+            flags: SchedulerFlags::NONE,
+            persistence: None,
+            one_packet: false,
+            health: None,
+            servers,
+        }
     }
 }

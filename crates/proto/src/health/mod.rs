@@ -1,0 +1,1 @@
+//! Whether servers are up, and what follows: checks, quorum, sorry servers (`keepalived.conf(5)`, virtual_server).
