@@ -19,6 +19,13 @@ pub(crate) fn seconds(text: &str) -> Result<u64, Fault> {
     number.parse().ok().and_then(|number: u64| number.checked_mul(factor)).ok_or_else(fault)
 }
 
+/// As a file would have it: `5m`, `90s`.
+pub(crate) fn written(seconds: u32) -> String {
+    let units = [(24 * 60 * 60, "d"), (60 * 60, "h"), (60, "m")];
+    let unit = units.into_iter().find(|(length, _)| seconds.is_multiple_of(*length) && seconds > 0);
+    unit.map_or_else(|| format!("{seconds}s"), |(length, unit)| format!("{}{unit}", seconds / length))
+}
+
 /// As people write it: `5 minutes`, `90 seconds`.
 pub(crate) fn spoken(seconds: u64) -> String {
     let units = [(24 * 60 * 60, "day"), (60 * 60, "hour"), (60, "minute"), (1, "second")];
@@ -40,6 +47,14 @@ mod tests {
         }
         for text in ["", "5", "m", "5 m", "-5m", "1.5h", "5M", "5ms", "99999999999999999999s", "999999999999999999d"] {
             assert!(seconds(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn written_text_is_read_as_the_same() {
+        for (length, expected) in [(0, "0s"), (90, "90s"), (360, "6m"), (64_800, "18h"), (2_678_400, "31d")] {
+            assert_eq!(written(length), expected);
+            assert_eq!(seconds(expected), Ok(length.into()));
         }
     }
 

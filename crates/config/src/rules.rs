@@ -188,7 +188,7 @@ fn servers(
         }
         seen.insert((*address, port), place.clone());
         if let (Some(method), Some(weight), Some((upper_threshold, lower_threshold)), false) =
-            (method, server.weight.or(1), thresholds, server.broken)
+            (method, server.weight.or(Server::DEFAULT_WEIGHT), thresholds, server.broken)
         {
             let server =
                 Server { address: *address, port, weight, method, upper_threshold, lower_threshold, health: None };

@@ -33,6 +33,9 @@ pub struct Server {
 }
 
 impl Server {
+    /// `weight` where nothing is said.
+    pub const DEFAULT_WEIGHT: u32 = 1;
+
     /// Without thresholds.
     pub const fn new(address: IpAddr, port: u16, weight: u32, method: Method) -> Self {
         Server { address, port, weight, method, upper_threshold: 0, lower_threshold: 0, health: None }

@@ -57,6 +57,14 @@ macro_rules! settings {
                 vec![$((stringify!($name), self.$name.text()),)+]
             }
 
+            /// What a setting means in IPVS, and what it may be; none if there is none of this name.
+            pub fn described(name: &str) -> Option<(&'static str, String)> {
+                match name {
+                    $(stringify!($name) => Some((concat!($($doc),+).trim(), <$type as Value>::expected(&$range))),)+
+                    _ => None,
+                }
+            }
+
             /// Sets one to a value as `sysctl` takes it: a number, or two with a space between.
             ///
             /// # Errors

@@ -1,6 +1,6 @@
 //! `[director]`.
 
-use super::section::{Keys, Section, wrong_type};
+use super::section::{Section, wrong_type};
 use crate::draft::DirectorDraft;
 use crate::report::{Fault, Report, Span, quoted};
 use relvs_model::{Director, OnExit, XdpMode};
@@ -12,16 +12,17 @@ pub const MAX_FLOWS: u32 = 1 << 28;
 /// The longest name of a network interface, in bytes: Linux's IFNAMSIZ less the final zero.
 const MAX_INTERFACE_NAME: usize = 15;
 
-const KEYS: Keys = Keys { known: &["interfaces", "flows", "xdp_mode", "on_exit"], later: &[] };
-const XDP_MODES: [(&str, XdpMode); 3] =
+/// The words for how the program is attached.
+pub(crate) const XDP_MODES: [(&str, XdpMode); 3] =
     [("auto", XdpMode::Auto), ("native", XdpMode::Native), ("generic", XdpMode::Generic)];
-const ON_EXIT: [(&str, OnExit); 2] = [("keep", OnExit::Keep), ("stop", OnExit::Stop)];
+/// The words for what SIGTERM leaves.
+pub(crate) const ON_EXIT: [(&str, OnExit); 2] = [("keep", OnExit::Keep), ("stop", OnExit::Stop)];
 
 pub(super) fn read(section: &Section<'_>, report: &mut Report) -> DirectorDraft {
-    section.finish(&KEYS, report);
+    section.finish(report);
     let default = Director::default();
     let (names, interfaces) = interfaces(section, report);
-    let flows = section.integer("flows", 1..=MAX_FLOWS, report);
+    let flows = section.integer("flows", report);
     let xdp_mode = section.word("xdp_mode", "xdp_mode", &XDP_MODES, &[], report);
     let on_exit = section.word("on_exit", "on_exit", &ON_EXIT, &[], report);
     let settings = Director {

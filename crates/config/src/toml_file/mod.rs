@@ -7,23 +7,27 @@ mod section;
 mod service;
 mod settings;
 mod syntax;
+#[cfg(test)]
+mod tests;
 
 use crate::diagnostic::Severity;
 use crate::draft::Common;
+use crate::keys::{DIRECTOR, IPVS, ROOT, RULE, SERVICE, TIMEOUTS};
 use crate::lines::Lines;
 use crate::parsed::Parsed;
 use crate::report::{Fault, Problem, Report};
 use crate::{marks, rules};
-use section::{Keys, Section};
+use section::Section;
 use syntax::Document;
 
 pub use director::MAX_FLOWS;
+pub(crate) use director::{ON_EXIT, XDP_MODES};
+pub(crate) use section::word_of;
+pub(crate) use service::FAMILIES;
 pub use service::MAX_WEIGHT;
 
 /// A larger file is not read: it is no configuration.
 pub const MAX_BYTES: usize = 16 << 20;
-
-const KEYS: Keys = Keys { known: &["director", "timeouts", "ipvs", "rule", "service"], later: &[] };
 
 /// Reads the text of a relvs.toml; `file` is its name in diagnostics.
 pub fn parse_toml(file: &str, text: &str) -> Parsed {
@@ -51,13 +55,13 @@ fn read(file: &str, text: &str, encoding: Option<Problem>) -> Parsed {
     let (errors, patched) = syntax::patch(text, &lines);
     let document = Document::parse(patched.as_deref().unwrap_or(text), &errors, encoding, &lines);
 
-    let root = Section::new(&document, document.root.get_ref(), 0..0, "relvs.toml");
-    let director = root.table("director", "[director]", &mut report);
-    let timeouts = root.table("timeouts", "[timeouts]", &mut report);
-    let ipvs = root.table("ipvs", "[ipvs]", &mut report);
-    let rules = root.tables("rule", "[[rule]]", &mut report);
-    let services = root.tables("service", "[[service]]", &mut report);
-    root.finish(&KEYS, &mut report);
+    let root = Section::new(&document, document.root.get_ref(), 0..0, &ROOT);
+    let director = root.table(&DIRECTOR, &mut report);
+    let timeouts = root.table(&TIMEOUTS, &mut report);
+    let ipvs = root.table(&IPVS, &mut report);
+    let rules = root.tables(&RULE, &mut report);
+    let services = root.tables(&SERVICE, &mut report);
+    root.finish(&mut report);
     let director = director.map(|section| director::read(&section, &mut report)).unwrap_or_default();
     let timeouts = timeouts.map(|section| settings::timeouts(&section, &mut report)).unwrap_or_default();
     let settings = ipvs.map(|section| settings::ipvs(&section, &mut report)).unwrap_or_default();

@@ -1,12 +1,11 @@
 //! `persistence`: a duration, `true`, or a table of timeout and netmask.
 
-use super::section::{Keys, Section, wrong_type};
+use super::section::{Section, wrong_type};
 use crate::draft::{Given, MaskDraft, PersistenceDraft};
+use crate::keys::PERSISTENCE;
 use crate::report::{Fault, Report, quoted};
 use relvs_model::Persistence;
 use toml::de::DeValue;
-
-const KEYS: Keys = Keys { known: &["timeout", "netmask"], later: &[] };
 
 pub(super) fn read(section: &Section<'_>, report: &mut Report) -> Given<PersistenceDraft> {
     let default = Persistence::DEFAULT_TIMEOUT_S;
@@ -22,8 +21,8 @@ pub(super) fn read(section: &Section<'_>, report: &mut Report) -> Given<Persiste
             (section.duration("persistence", report).or(default), Given::Absent)
         }
         DeValue::Table(table) => {
-            let section = section.within(table, span.clone(), "persistence");
-            section.finish(&KEYS, report);
+            let section = section.within(table, span.clone(), &PERSISTENCE);
+            section.finish(report);
             (section.duration("timeout", report).or(default), netmask(&section, report))
         }
         other @ (DeValue::Float(_) | DeValue::Datetime(_) | DeValue::Array(_)) => {
@@ -44,7 +43,7 @@ fn netmask(section: &Section<'_>, report: &mut Report) -> Given<MaskDraft> {
         Given::Is(DeValue::String(text), span) => (text, span),
         Given::Absent => return Given::Absent,
         Given::Wrong | Given::Is(..) => {
-            return match section.integer("netmask", 1..=128, report) {
+            return match section.integer("netmask", report) {
                 Given::Is(prefix, span) => {
                     u8::try_from(prefix).map_or(Given::Wrong, |p| Given::Is(MaskDraft::Prefix(p), span))
                 }

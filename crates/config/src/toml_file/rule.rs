@@ -1,18 +1,16 @@
 //! `[[rule]]`: which packets have which mark.
 
-use super::section::{Keys, Section, wrong_type};
+use super::section::{Section, wrong_type};
 use crate::draft::{Given, RuleDraft};
 use crate::network::{network, ports};
 use crate::report::{Fault, Report};
 use relvs_model::{Network, PortRange, Protocol, Rule};
 use toml::de::DeValue;
 
-const KEYS: Keys = Keys { known: &["mark", "source", "destination", "protocol", "ports"], later: &[] };
-
 pub(super) fn read(section: &Section<'_>, report: &mut Report) -> RuleDraft {
     let before = report.problems.len();
-    section.finish(&KEYS, report);
-    let mark = section.integer("mark", 1..=u32::MAX, report);
+    section.finish(report);
+    let mark = section.integer("mark", report);
     if let Given::Absent = mark {
         section.missing("mark", "mark = 7", report);
     }

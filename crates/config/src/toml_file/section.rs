@@ -4,6 +4,7 @@ use super::syntax::Document;
 use crate::address::unknown;
 use crate::draft::Given;
 use crate::duration;
+use crate::keys::{Key, Table};
 use crate::names::nearest;
 use crate::report::{Fault, Report, Span, quoted};
 use relvs_model::{Persistence, Timeouts};
@@ -11,29 +12,24 @@ use std::ops::RangeInclusive;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-/// The keys of one kind of table.
-pub(super) struct Keys {
-    pub(super) known: &'static [&'static str],
-    /// What a later version is to know.
-    pub(super) later: &'static [&'static str],
-}
-
 pub(super) struct Section<'d> {
     document: &'d Document<'d>,
     table: &'d DeTable<'d>,
     /// Its header, or all of it if it is written in one line.
     pub(super) span: Span,
-    /// Its name in messages, as its header is written.
-    title: &'static str,
+    /// What it may hold.
+    of: &'static Table,
 }
 
 impl<'d> Section<'d> {
-    pub(super) fn new(document: &'d Document<'d>, table: &'d DeTable<'d>, span: Span, title: &'static str) -> Self {
-        Section { document, table, span, title }
+    pub(super) fn new(document: &'d Document<'d>, table: &'d DeTable<'d>, span: Span, of: &'static Table) -> Self {
+        Section { document, table, span, of }
     }
 
     /// The value under a key, unless it only seems to be there because of a syntax error before it.
     pub(super) fn get(&self, key: &str) -> Option<&'d Spanned<DeValue<'d>>> {
+        #[cfg(test)]
+        super::tests::note(self.of, key);
         self.table.get(key).filter(|value| self.document.is_meant(value.span().start))
     }
 
@@ -47,20 +43,20 @@ impl<'d> Section<'d> {
         self.document.is_broken(&self.span)
     }
 
-    /// Reports keys that are in no list.
-    pub(super) fn finish(&self, keys: &Keys, report: &mut Report) {
+    /// Reports keys that its table does not have.
+    pub(super) fn finish(&self, report: &mut Report) {
         for key in self.table.keys() {
             let name: &str = key.get_ref();
-            if keys.known.contains(&name) {
+            if self.of.key(name).is_some() {
                 continue;
             }
-            let fault = if keys.later.contains(&name) {
+            let fault = if self.of.later.contains(&name) {
                 Fault::new(format!("`{name}` is not available in this version")).help("remove it")
             } else {
-                let fault = Fault::new(format!("unknown key {} in {}", quoted(name), self.title));
-                match nearest(name, keys.known.iter().chain(keys.later).copied()) {
+                let fault = Fault::new(format!("unknown key {} in {}", quoted(name), self.of.title));
+                match nearest(name, self.of.names().chain(self.of.later.iter().copied())) {
                     Some(known) => fault.help(format!("did you mean `{known}`?")),
-                    None => fault.help(format!("known here: {}", keys.known.join(", "))),
+                    None => fault.help(format!("known here: {}", self.of.names().collect::<Vec<_>>().join(", "))),
                 }
             };
             report.error(&key.span(), fault);
@@ -70,14 +66,14 @@ impl<'d> Section<'d> {
     /// Reports that a key is missing, unless a syntax error in this section may have swallowed it.
     pub(super) fn missing(&self, key: &str, example: &str, report: &mut Report) {
         if !self.is_broken() {
-            let fault = Fault::new(format!("{} has no `{key}`", self.title));
+            let fault = Fault::new(format!("{} has no `{key}`", self.of.title));
             report.error(&self.span, fault.help(format!("add `{example}`")));
         }
     }
 
     /// A table within this one.
-    pub(super) fn within(&self, table: &'d DeTable<'d>, span: Span, title: &'static str) -> Self {
-        Section::new(self.document, table, span, title)
+    pub(super) fn within(&self, table: &'d DeTable<'d>, span: Span, of: &'static Table) -> Self {
+        Section::new(self.document, table, span, of)
     }
 
     /// Its keys, those included that nobody knows.
@@ -159,7 +155,7 @@ impl<'d> Section<'d> {
                     Given::Wrong
                 }
             },
-            Given::Is(..) | Given::Absent | Given::Wrong => self.integer(key, 1..=most, report),
+            Given::Is(..) | Given::Absent | Given::Wrong => self.number(key, 1..=most, report),
         };
         if let Given::Is(seconds, span) = &found
             && *seconds > Timeouts::LONGEST_S
@@ -172,8 +168,13 @@ impl<'d> Section<'d> {
         found
     }
 
-    /// An integer within `range`.
-    pub(super) fn integer(&self, key: &str, range: RangeInclusive<u32>, report: &mut Report) -> Given<u32> {
+    /// An integer within the range that the table of keys gives it.
+    pub(super) fn integer(&self, key: &str, report: &mut Report) -> Given<u32> {
+        let (least, most) = self.of.key(key).and_then(|key| key.kind.range()).unwrap_or((0, u32::MAX));
+        self.number(key, least..=most, report)
+    }
+
+    fn number(&self, key: &str, range: RangeInclusive<u32>, report: &mut Report) -> Given<u32> {
         let (value, span) = match self.value(key) {
             Given::Absent => return Given::Absent,
             Given::Wrong => return Given::Wrong,
@@ -218,22 +219,30 @@ impl<'d> Section<'d> {
         Given::Wrong
     }
 
-    /// The table under a key. `title` is its header.
-    pub(super) fn table(&self, key: &str, title: &'static str, report: &mut Report) -> Option<Section<'d>> {
+    /// The section under a key.
+    pub(super) fn table(&self, of: &'static Table, report: &mut Report) -> Option<Section<'d>> {
+        let key = self.holding(of)?;
         let value = self.get(key)?;
         let Some(table) = value.get_ref().as_table() else {
-            report.error(&value.span(), Fault::new(format!("`{key}` is written once, as {title}")));
+            report.error(&value.span(), Fault::new(format!("`{key}` is written once, as {}", of.title)));
             return None;
         };
-        Some(Section::new(self.document, table, value.span(), title))
+        Some(Section::new(self.document, table, value.span(), of))
+    }
+
+    /// The name of the key under which such tables are.
+    fn holding(&self, of: &'static Table) -> Option<&'static str> {
+        let holds = |key: &&Key| key.kind.tables().into_iter().any(|table| std::ptr::eq(table, of));
+        self.of.keys.iter().find(holds).map(|key| key.name)
     }
 
     /// The tables under a key that may occur more than once. One that is written as if it could not is reported,
     /// and read; one that is only there because of a table within it is reported.
-    pub(super) fn tables(&self, key: &str, title: &'static str, report: &mut Report) -> Vec<Section<'d>> {
+    pub(super) fn tables(&self, of: &'static Table, report: &mut Report) -> Vec<Section<'d>> {
+        let Some(key) = self.holding(of) else { return Vec::new() };
         let Some(value) = self.get(key) else { return Vec::new() };
-        let fault = || Fault::new(format!("each `{key}` begins with {title}, in double brackets"));
-        let section = |table, span| Section::new(self.document, table, span, title);
+        let fault = || Fault::new(format!("each `{key}` begins with {}, in double brackets", of.title));
+        let section = |table, span| Section::new(self.document, table, span, of);
         if let Some(array) = value.get_ref().as_array() {
             let mut sections = Vec::with_capacity(array.len());
             for element in array.iter().filter(|element| self.document.is_meant(element.span().start)) {
@@ -248,6 +257,11 @@ impl<'d> Section<'d> {
         let table = value.get_ref().as_table().filter(|_| self.document.is_written(&value.span()));
         table.map(|table| section(table, value.span())).into_iter().collect()
     }
+}
+
+/// The word that stands for a value, as it is written. `words` has every value.
+pub(crate) fn word_of<T: Copy + PartialEq>(words: &[(&'static str, T)], value: T) -> String {
+    words.iter().find(|(_, other)| *other == value).map(|(name, _)| format!("\"{name}\"")).unwrap_or_default()
 }
 
 /// That a value has another type than `subject` wants.

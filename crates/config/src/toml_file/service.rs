@@ -1,9 +1,10 @@
 //! `[[service]]` and `[[service.server]]`.
 
 use super::persistence;
-use super::section::{Keys, Section};
+use super::section::Section;
 use crate::address;
 use crate::draft::{Given, ServerDraft, ServiceDraft};
+use crate::keys::SERVER;
 use crate::report::{Fault, Report, Span};
 use relvs_model::{Method, Scheduler, SchedulerFlags, ServiceKey};
 use std::net::IpAddr;
@@ -11,17 +12,12 @@ use std::net::IpAddr;
 /// The greatest weight, and the greatest threshold: IPVS keeps them in a signed 32-bit number.
 pub const MAX_WEIGHT: u32 = i32::MAX as u32;
 
-const SERVICE: Keys = Keys {
-    known: &["listen", "mark", "family", "scheduler", "flags", "method", "persistence", "one_packet", "server"],
-    later: &["check"],
-};
-const SERVER: Keys =
-    Keys { known: &["address", "port", "weight", "method", "upper_threshold", "lower_threshold"], later: &["check"] };
-const FAMILIES: [(&str, bool); 2] = [("ipv4", false), ("ipv6", true)];
+/// The words for address families, and whether it is IPv6.
+pub(crate) const FAMILIES: [(&str, bool); 2] = [("ipv4", false), ("ipv6", true)];
 
 pub(super) fn read(section: &Section<'_>, report: &mut Report) -> ServiceDraft {
     let before = report.problems.len();
-    section.finish(&SERVICE, report);
+    section.finish(report);
     let key = key(section, report);
     let schedulers = Scheduler::ALL.map(|scheduler| (scheduler.name(), scheduler));
     let default = Scheduler::default();
@@ -32,7 +28,7 @@ pub(super) fn read(section: &Section<'_>, report: &mut Report) -> ServiceDraft {
     let one_packet = section.boolean("one_packet", report);
     // A warning breaks nothing.
     let broken = section.is_broken() || report.has_error_since(before);
-    let servers = section.tables("server", "[[service.server]]", report);
+    let servers = section.tables(&SERVER, report);
     let servers = servers.iter().map(|section| server(section, report)).collect();
     ServiceDraft { key, scheduler, flags, method, persistence, one_packet, servers, broken }
 }
@@ -40,7 +36,7 @@ pub(super) fn read(section: &Section<'_>, report: &mut Report) -> ServiceDraft {
 /// What the service is known by: `listen`, or `mark` and `family`.
 fn key(section: &Section<'_>, report: &mut Report) -> Given<ServiceKey> {
     let listen = section.string("listen", report);
-    let mark = section.integer("mark", 1..=u32::MAX, report);
+    let mark = section.integer("mark", report);
     let family = section.word("family", "family", &FAMILIES, &[], report);
     if let (Given::Is(_, span), Given::Absent) = (&family, &mark) {
         let fault = Fault::new("`family` is for services with a `mark`");
@@ -87,12 +83,12 @@ fn flags(section: &Section<'_>, report: &mut Report) -> Vec<(SchedulerFlags, Opt
 
 fn server(section: &Section<'_>, report: &mut Report) -> ServerDraft {
     let before = report.problems.len();
-    section.finish(&SERVER, report);
+    section.finish(report);
     let (address, own_port) = endpoint(section, report);
     let port = port(section, own_port, report);
-    let weight = section.integer("weight", 0..=MAX_WEIGHT, report);
-    let upper_threshold = section.integer("upper_threshold", 0..=MAX_WEIGHT, report);
-    let lower_threshold = section.integer("lower_threshold", 0..=MAX_WEIGHT, report);
+    let weight = section.integer("weight", report);
+    let upper_threshold = section.integer("upper_threshold", report);
+    let lower_threshold = section.integer("lower_threshold", report);
     let method = method(section, report);
     let broken = section.is_broken() || report.has_error_since(before);
     ServerDraft { address, port, weight, upper_threshold, lower_threshold, method, broken }
@@ -118,7 +114,7 @@ fn endpoint(section: &Section<'_>, report: &mut Report) -> (Given<IpAddr>, Optio
 
 /// The port, from the address or from its own key. Both are fine if they agree.
 fn port(section: &Section<'_>, own: Option<(u16, Span)>, report: &mut Report) -> Given<u16> {
-    match (own, section.integer("port", 1..=u32::from(u16::MAX), report)) {
+    match (own, section.integer("port", report)) {
         (_, Given::Wrong) => Given::Wrong,
         (None, Given::Absent) => Given::Absent,
         (Some((port, span)), Given::Absent) => Given::Is(port, span),

@@ -1,6 +1,6 @@
 //! `[timeouts]` and `[ipvs]`.
 
-use super::section::{Keys, Section, wrong_type};
+use super::section::{Section, wrong_type};
 use crate::draft::Given;
 use crate::names::nearest;
 use crate::report::{Fault, Report, quoted};
@@ -8,10 +8,8 @@ use crate::sysctl::does_nothing;
 use relvs_model::{Settings, Timeouts, Unset};
 use toml::de::DeValue;
 
-const TIMEOUTS: Keys = Keys { known: &["tcp", "tcp_fin", "udp"], later: &[] };
-
 pub(super) fn timeouts(section: &Section<'_>, report: &mut Report) -> Timeouts {
-    section.finish(&TIMEOUTS, report);
+    section.finish(report);
     let default = Timeouts::default();
     let mut read = |key, default| section.duration(key, report).or(default).unwrap_or(default);
     Timeouts {
