@@ -1,6 +1,6 @@
 //! The neighbour tables: which MAC address answers for an IP address on a link (RTM_GETNEIGH, RTM_NEWNEIGH).
 
-use std::net::IpAddr;
+use std::{collections::BTreeSet, net::IpAddr};
 
 use netlink_packet_core::NLM_F_CREATE;
 use netlink_packet_route::{
@@ -104,9 +104,24 @@ impl Network {
         }
     }
 
+    /// Has the kernel confirm these neighbours again, by interface and address, as packets to them would. Returns at once;
+    /// what comes of it are events. What an administrator has set stays as it is; one that cannot be asked, because its
+    /// interface has gone a moment ago, is no error.
+    pub fn confirm(&mut self, wanted: &BTreeSet<(u32, IpAddr)>) -> Result<(), Error> {
+        let fixed = |state| matches!(state, NeighbourState::Permanent | NeighbourState::NoArp);
+        let known = self.neighbours()?;
+        let fixed: BTreeSet<_> =
+            known.iter().filter(|there| fixed(there.state)).map(|there| (there.interface, there.address)).collect();
+        for (interface, address) in wanted.difference(&fixed) {
+            let _ = self.solicit(*interface, *address);
+        }
+        Ok(())
+    }
+
     /// Has the kernel resolve a neighbour, or confirm it again if it is stale, as a packet to it would. Returns at once;
-    /// the outcome is an event. An entry that is confirmed stays as it is.
-    pub fn solicit(&mut self, interface: u32, address: IpAddr) -> Result<(), Error> {
+    /// the outcome is an event. Not for one that an administrator has set: the kernel takes a request of this kind as
+    /// leave to resolve it anew (net/core/neighbour.c, NEIGH_UPDATE_F_USE clears NUD_PERMANENT).
+    pub(crate) fn solicit(&mut self, interface: u32, address: IpAddr) -> Result<(), Error> {
         let mut message = message(interface, address);
         message.header.flags = NeighbourFlags::Use;
         let action = format!("resolve neighbour {address}");

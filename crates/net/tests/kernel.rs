@@ -275,6 +275,26 @@ fn a_silent_neighbour_stays_pending_until_it_speaks() {
 }
 
 #[test]
+fn what_an_administrator_set_is_not_asked_for() {
+    let Some(Lan { near, far: _far }) = lan() else { return };
+    // Nobody answers for this one, and nobody has to.
+    near.ip("neigh add 10.0.0.9 lladdr 02:00:00:00:00:09 nud permanent dev eth0").unwrap();
+    near.ip("neigh add 10.0.0.2 lladdr 02:00:00:00:00:02 nud stale dev eth0").unwrap();
+    near.run(|| {
+        let mut network = Network::open().unwrap();
+        let eth0 = network.link_named("eth0").unwrap().index;
+        let state = |network: &mut Network, address| network.neighbour(eth0, ip(address)).unwrap().unwrap().state;
+        let both = [(eth0, ip("10.0.0.9")), (eth0, ip("10.0.0.2")), (eth0 + 100, ip("10.0.0.2"))].into();
+        network.confirm(&both).unwrap();
+        assert_eq!(state(&mut network, "10.0.0.9"), NeighbourState::Permanent);
+        assert!(matches!(network.resolve(ip("10.0.0.9")).unwrap(), Resolution::Ready(_)));
+        // The other goes from stale by delay to reachable.
+        assert_ne!(state(&mut network, "10.0.0.2"), NeighbourState::Stale);
+    })
+    .unwrap();
+}
+
+#[test]
 fn changes_are_announced() {
     let Some(Lan { near, far }) = lan() else { return };
     near.run(|| {

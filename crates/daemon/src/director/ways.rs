@@ -103,13 +103,7 @@ impl Ways {
             })
             .collect();
         ready.extend(routers.into_iter().filter(|(interface, _)| served.contains(interface)));
-        for (interface, neighbour) in ready {
-            // An interface may have gone a moment ago: the news of it will say so.
-            if let Err(error) = self.network.solicit(interface, neighbour) {
-                tracing::debug!("{error}");
-            }
-        }
-        Ok(())
+        Ok(self.network.confirm(&ready)?)
     }
 
     /// Has the neighbour of a client resolved, to whom nothing could be sent.
