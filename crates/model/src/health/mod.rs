@@ -3,12 +3,16 @@
 //! Values only; the machines that act on them are in `proto`, the conversations in the daemon. The words and defaults are
 //! keepalived's (`keepalived.conf(5)`, virtual_server and real_server), where it has them. Times are in milliseconds.
 
+mod event;
+mod notify;
 mod probe;
 mod script;
 
+pub use event::Event;
+pub use notify::{Encryption, Mail, Notify, Webhook};
 pub use probe::{
-    Asked, DnsProbe, DnsType, FileProbe, GrpcProbe, HttpProbe, HttpVersion, MiscProbe, Outcome, PingProbe, Probe, Says,
-    SmtpProbe, StatusRange, Tls, UdpProbe,
+    Asked, DataPath, DnsProbe, DnsType, FileProbe, GrpcProbe, HttpProbe, HttpVersion, MiscProbe, Outcome, PingProbe,
+    Probe, Says, SmtpProbe, StatusRange, Tls, UdpProbe,
 };
 pub use script::Script;
 
@@ -67,6 +71,8 @@ pub struct Timing {
     pub interval_ms: u32,
     /// How long a whole probe may take (connect_timeout, misc_timeout).
     pub timeout_ms: u32,
+    /// How much of it the connection may take; 0 is all of it.
+    pub connect_timeout_ms: u32,
     /// So many failures in a row make a server down: keepalived's `retry` and one.
     pub fall: u32,
     /// So many successes in a row make it up again.
@@ -89,6 +95,7 @@ impl Default for Timing {
         Timing {
             interval_ms: 2_000,
             timeout_ms: 5_000,
+            connect_timeout_ms: 0,
             fall: 2,
             rise: 1,
             retry_interval_ms: 1_000,

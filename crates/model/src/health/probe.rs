@@ -1,6 +1,7 @@
 //! What is asked of a server, and which answer is a good one: keepalived's checkers, and gRPC's.
 
 use super::Script;
+use crate::Method;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use utoipa::ToSchema;
@@ -272,4 +273,24 @@ pub struct Asked {
     pub address: IpAddr,
     /// The port; 0 where the probe has none
     pub port: u16,
+    /// Where the probe goes through the data path: the packets are for this VIP, at the server with that address
+    pub through: Option<DataPath>,
+}
+
+/// How a service's packets reach a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DataPath {
+    /// The VIP
+    pub vip: IpAddr,
+    /// The service's port
+    pub port: u16,
+    /// DR: by the server's MAC address; TUN: in a packet to the server's address; NAT changes nothing
+    pub method: Method,
+}
+
+impl Asked {
+    /// This address and port, not through the data path.
+    pub const fn new(address: IpAddr, port: u16) -> Self {
+        Asked { address, port, through: None }
+    }
 }

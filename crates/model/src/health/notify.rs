@@ -1,0 +1,86 @@
+//! Who is told when servers and services go up and down, besides the scripts that they name themselves.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// All who are told of everything.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct Notify {
+    /// A FIFO that gets a line for each event, as keepalived writes them (lvs_notify_fifo); it is made if it is not there.
+    pub fifo: Option<String>,
+    /// Mail.
+    pub mail: Option<Mail>,
+    /// Addresses that get each event as JSON.
+    pub webhooks: Vec<Webhook>,
+}
+
+/// How a mail server is spoken to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Encryption {
+    /// In the clear, as keepalived does.
+    #[default]
+    None,
+    /// STARTTLS, which must succeed.
+    Starttls,
+    /// TLS from the first byte.
+    Tls,
+}
+
+/// A mail for each event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Mail {
+    /// The mail server's name or address (smtp_server).
+    pub server: String,
+    /// Its port.
+    #[serde(default = "smtp")]
+    pub port: u16,
+    /// The sender (notification_email_from).
+    pub from: String,
+    /// The recipients (notification_email).
+    pub to: Vec<String>,
+    /// The name in HELO (smtp_helo_name); none is this machine's.
+    #[serde(default)]
+    pub helo: Option<String>,
+    /// How it is spoken to. A certificate must be valid for the server's name.
+    #[serde(default)]
+    pub encryption: Encryption,
+    /// User and password, if it asks for them.
+    #[serde(default)]
+    pub login: Option<(String, String)>,
+    /// How long one mail may take (smtp_connect_timeout).
+    #[serde(default = "patience")]
+    pub timeout_ms: u32,
+}
+
+/// A POST of an event as JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Webhook {
+    /// `http://` or `https://`
+    pub url: String,
+    /// More headers, as for a token.
+    #[serde(default)]
+    pub headers: Vec<(String, String)>,
+    /// A file of authorities in PEM; none is the system's.
+    #[serde(default)]
+    pub ca: Option<String>,
+    /// How long one attempt may take.
+    #[serde(default = "patience")]
+    pub timeout_ms: u32,
+    /// So many attempts more after one that failed.
+    #[serde(default = "retries")]
+    pub retries: u32,
+}
+
+const fn smtp() -> u16 {
+    25
+}
+
+const fn patience() -> u32 {
+    10_000
+}
+
+const fn retries() -> u32 {
+    3
+}
