@@ -20,6 +20,8 @@ pub enum Event {
         port: u16,
         /// Up, else down.
         up: bool,
+        /// Its weight among those that are up; 0 if it is down or drained.
+        weight: u32,
         /// Why, in plain words, on one line.
         why: String,
     },
@@ -29,5 +31,30 @@ pub enum Event {
         service: ServiceKey,
         /// It has.
         up: bool,
+        /// The sum of weights of its servers that are up.
+        weight: u64,
+        /// Why, in plain words, on one line.
+        why: String,
     },
+    /// A sorry server took the place of a service's servers, or gave it back.
+    Sorry {
+        /// The service.
+        service: ServiceKey,
+        /// The sorry server's address.
+        #[schema(value_type = String, example = "10.0.0.99")]
+        address: IpAddr,
+        /// Its port.
+        port: u16,
+        /// It takes the flows now.
+        serving: bool,
+    },
+}
+
+impl Event {
+    /// The service that it is about.
+    pub const fn service(&self) -> ServiceKey {
+        match self {
+            Event::Server { service, .. } | Event::Quorum { service, .. } | Event::Sorry { service, .. } => *service,
+        }
+    }
 }

@@ -6,7 +6,9 @@
 mod event;
 mod notify;
 mod probe;
+mod question;
 mod script;
+mod status;
 
 pub use event::Event;
 pub use notify::{Encryption, Mail, Notify, Webhook};
@@ -14,7 +16,9 @@ pub use probe::{
     Asked, DataPath, DnsProbe, DnsType, FileProbe, GrpcProbe, HttpProbe, HttpVersion, MiscProbe, Outcome, PingProbe,
     Probe, Says, SmtpProbe, StatusRange, Tls, UdpProbe,
 };
+pub use question::Question;
 pub use script::Script;
+pub use status::{CheckStatus, ServerStatus, ServiceStatus};
 
 use crate::Server;
 use serde::{Deserialize, Serialize};
