@@ -17,6 +17,7 @@ mod scheduler;
 mod service;
 mod settings;
 mod state;
+pub mod vrrp;
 
 pub use director::{Director, OnExit, XdpMode};
 pub use edit::{

@@ -1,0 +1,360 @@
+//! Whether settings of virtual routers can be: each by itself, and all together.
+
+use super::{InitialState, Instance, Settings, SyncGroup, TrackSource, Tracked, Version};
+use std::{collections::BTreeSet, fmt, net::IpAddr};
+
+/// Something in the settings that cannot be, or that is odd.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The instance's or group's name.
+    pub name: String,
+    /// The setting, by its name in [`Instance`] or [`SyncGroup`].
+    pub field: &'static str,
+    /// It cannot be run. Else it can, and is probably not what was meant.
+    pub fatal: bool,
+    /// What is wrong, and what to do.
+    pub text: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}: {}", self.name, self.field, self.text)
+    }
+}
+
+/// Adverts have one byte for the number of addresses.
+const ADDRESSES_MAX: usize = 255;
+
+impl Settings {
+    /// What is wrong with them; none of it fatal if they can be run.
+    pub fn problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let mut names = BTreeSet::new();
+        for instance in &self.instances {
+            let mut found = Found { name: &instance.name, problems: &mut problems };
+            if !names.insert(&instance.name) {
+                found.error("name", "another instance has this name: give each its own");
+            }
+            check(instance, &mut found);
+            self.sources(&instance.track, "track", &mut found);
+            if let Some(arbiter) = &instance.arbiter {
+                self.source(arbiter, "arbiter", &mut found);
+            }
+        }
+        self.duplicates(&mut problems);
+        let mut grouped = BTreeSet::new();
+        for group in &self.groups {
+            let mut found = Found { name: &group.name, problems: &mut problems };
+            if !names.insert(&group.name) {
+                found.error("name", "an instance or another group has this name: give each its own");
+            }
+            self.group(group, &mut grouped, &mut found);
+        }
+        problems
+    }
+
+    /// Two instances that could not tell their adverts apart.
+    fn duplicates(&self, problems: &mut Vec<Problem>) {
+        for (at, instance) in self.instances.iter().enumerate() {
+            let same = self.instances.iter().take(at).find(|other| {
+                (&other.interface, other.router_id, other.is_ipv6())
+                    == (&instance.interface, instance.router_id, instance.is_ipv6())
+                    && !apart(instance, other)
+            });
+            if let Some(other) = same {
+                let text = format!(
+                    "{} has the same number on {}: choose another, or unicast peers that are all different",
+                    other.name, instance.interface
+                );
+                problems.push(Problem { name: instance.name.clone(), field: "router_id", fatal: true, text });
+            }
+        }
+    }
+
+    fn group<'a>(&'a self, group: &'a SyncGroup, grouped: &mut BTreeSet<&'a str>, found: &mut Found<'_>) {
+        match group.members.len() {
+            0 => found.error("members", "a group needs instances"),
+            1 => found.warning("members", "a group of one instance does nothing"),
+            _ => {}
+        }
+        let mut members = Vec::new();
+        for member in &group.members {
+            match self.instances.iter().find(|instance| instance.name == *member) {
+                Some(instance) => members.push(instance),
+                None => found.error("members", format!("{member} is no instance")),
+            }
+            if !grouped.insert(member) {
+                found.error("members", format!("{member} is in a group already"));
+            }
+        }
+        let owners = members.iter().filter(|member| member.priority == Instance::OWNER).count();
+        if owners != 0 && owners != members.len() {
+            found.error("members", "some own their addresses (priority 255) and some do not: make it all or none");
+        }
+        if members.iter().any(|member| member.nopreempt) && !members.iter().all(|member| member.nopreempt) {
+            found.warning("members", "nopreempt is set for some only: the others' preemption is held up by them");
+        }
+        self.sources(&group.track, "track", found);
+        let weighs = |tracked: &Tracked| tracked.weight != 0;
+        if !group.tracking_weight && group.track.iter().any(weighs) {
+            found.error("track", "weights in a group need tracking_weight");
+        }
+        if !group.tracking_weight && members.iter().any(|member| member.track.iter().any(weighs)) {
+            found.warning("tracking_weight", "members track with weights: set it, or weigh in none");
+        }
+    }
+
+    fn sources(&self, tracked: &[Tracked], field: &'static str, found: &mut Found<'_>) {
+        for tracked in tracked {
+            self.source(&tracked.source, field, found);
+            let most = if matches!(tracked.source, TrackSource::File(_)) { 254 } else { 253 };
+            if tracked.weight.abs() > most {
+                found.error(field, format!("{}: the weight is not within -{most} and {most}", tracked.source));
+            }
+        }
+    }
+
+    fn source(&self, source: &TrackSource, field: &'static str, found: &mut Found<'_>) {
+        let known = match source {
+            TrackSource::Script(name) => self.scripts.iter().any(|script| script.name == *name),
+            TrackSource::File(name) => self.files.iter().any(|file| file.name == *name),
+            TrackSource::Process(name) => self.processes.iter().any(|process| process.name == *name),
+            TrackSource::Interface(_) | TrackSource::Health(_) => true,
+        };
+        if !known {
+            found.error(field, format!("there is no {source}: define it"));
+        }
+    }
+}
+
+/// Both are unicast, and no peer of one is a peer of the other.
+fn apart(one: &Instance, other: &Instance) -> bool {
+    let (Some(one), Some(other)) = (&one.unicast, &other.unicast) else { return false };
+    one.peers.iter().all(|peer| other.peers.iter().all(|theirs| theirs.address != peer.address))
+}
+
+struct Found<'a> {
+    name: &'a str,
+    problems: &'a mut Vec<Problem>,
+}
+
+impl Found<'_> {
+    fn error(&mut self, field: &'static str, text: impl Into<String>) {
+        self.problems.push(Problem { name: self.name.to_owned(), field, fatal: true, text: text.into() });
+    }
+
+    fn warning(&mut self, field: &'static str, text: impl Into<String>) {
+        self.problems.push(Problem { name: self.name.to_owned(), field, fatal: false, text: text.into() });
+    }
+}
+
+fn check(instance: &Instance, found: &mut Found<'_>) {
+    if instance.name.is_empty() {
+        found.error("name", "an instance needs a name");
+    }
+    if instance.interface.is_empty() {
+        found.error("interface", "say on which interface adverts are sent");
+    }
+    if instance.router_id == 0 {
+        found.error("router_id", "choose one of 1 to 255, the same on all routers that share the addresses");
+    }
+    if instance.priority == 0 {
+        found.error("priority", "choose one of 1 to 254, or 255 for the owner of the addresses");
+    }
+    if !(1..=100).contains(&instance.down_timer_adverts) {
+        found.error("down_timer_adverts", "choose one of 1 to 100");
+    }
+    if instance.preempt_delay_ms > 1_000_000 {
+        found.error("preempt_delay_ms", "at most 1,000 s");
+    }
+    interval(instance, found);
+    addresses(instance, found);
+    if let Some(password) = &instance.auth_pass {
+        if instance.spoken_version() == Version::V3 {
+            found.error("auth_pass", "version 3 has no passwords: leave it out");
+        }
+        if password.len() > 8 {
+            found.warning("auth_pass", "only the first 8 bytes count");
+        }
+    }
+    if instance.nopreempt && instance.state == InitialState::Master {
+        found.warning("nopreempt", "it preempts at the start with state MASTER: say BACKUP");
+    }
+    if instance.strict {
+        strict(instance, found);
+    }
+}
+
+fn interval(instance: &Instance, found: &mut Found<'_>) {
+    let every = instance.advert_interval_ms;
+    match instance.spoken_version() {
+        Version::V2 if !every.is_multiple_of(1_000) || !(1_000..=255_000).contains(&every) => {
+            found.error("advert_interval_ms", "version 2 has whole seconds, 1 to 255");
+        }
+        Version::V3 if !every.is_multiple_of(10) || !(10..=40_950).contains(&every) => {
+            found.error("advert_interval_ms", "version 3 has steps of 10 ms, 10 ms to 40.95 s");
+        }
+        Version::V2 | Version::V3 => {}
+    }
+}
+
+fn addresses(instance: &Instance, found: &mut Found<'_>) {
+    let is_ipv6 = instance.is_ipv6();
+    if instance.addresses.iter().any(|address| address.address.is_ipv6() != is_ipv6) {
+        found.error("addresses", "IPv4 and IPv6 are mixed: name one family, the other in `excluded`");
+    }
+    if instance.addresses.len() > ADDRESSES_MAX {
+        found.error("addresses", format!("an advert has room for {ADDRESSES_MAX}: move some to `excluded`"));
+    }
+    let mut seen = BTreeSet::new();
+    for address in instance.addresses.iter().chain(&instance.excluded) {
+        if !seen.insert((address.address, &address.interface)) {
+            found.error("addresses", format!("{} is there twice", address.address));
+        }
+        if address.prefix_length() > if address.address.is_ipv4() { 32 } else { 128 } {
+            found
+                .error("addresses", format!("{}/{}: the prefix is too long", address.address, address.prefix_length()));
+        }
+    }
+    if instance.addresses.is_empty() && !instance.no_addresses {
+        found.warning("addresses", "an instance without addresses: name some, or say no_addresses");
+    }
+    let peers = instance.unicast.iter().flat_map(|unicast| &unicast.peers).map(|peer| peer.address);
+    if instance.source.into_iter().chain(peers).any(|address| address.is_ipv6() != is_ipv6) {
+        found.error("unicast", "source, peers and addresses must be of one family");
+    }
+    if instance.unicast.as_ref().is_some_and(|unicast| unicast.peers.is_empty()) {
+        found.warning("unicast", "no peers: nobody hears the adverts");
+    }
+}
+
+/// What keepalived's vrrp_strict forbids.
+fn strict(instance: &Instance, found: &mut Found<'_>) {
+    let owner = instance.priority == Instance::OWNER;
+    if instance.addresses.is_empty() {
+        found.error("addresses", "strict: at least one is needed");
+    }
+    if instance.unicast.is_some() {
+        found.error("unicast", "strict: adverts are multicast");
+    }
+    if let Some(IpAddr::V6(first)) = instance.addresses.first().map(|address| address.address)
+        && !first.is_unicast_link_local()
+    {
+        found.error("addresses", "strict: the first IPv6 address must be link-local");
+    }
+    if (instance.state == InitialState::Master) != owner {
+        found.error("state", "strict: MASTER goes with priority 255, and only with it");
+    }
+    if instance.auth_pass.is_some() {
+        found.error("auth_pass", "strict: the protocol has no passwords");
+    }
+    if instance.preempt_delay_ms != 0 {
+        found.error("preempt_delay_ms", "strict: the protocol knows no delay");
+    }
+    if instance.higher_prio_send_advert {
+        found.error("higher_prio_send_advert", "strict: the protocol does not have it");
+    }
+    if instance.announcements.refresh_ms != 0 {
+        found.error("announcements", "strict: no refresh");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vrrp::{Unicast, UnicastPeer, VirtualAddress};
+
+    fn instance() -> Instance {
+        Instance {
+            name: "web".into(),
+            interface: "eth0".into(),
+            router_id: 51,
+            addresses: vec![VirtualAddress::new("192.0.2.100".parse().unwrap())],
+            ..Instance::default()
+        }
+    }
+
+    fn fields(instance: Instance) -> Vec<(&'static str, bool)> {
+        let settings = Settings { instances: vec![instance], ..Settings::default() };
+        settings.problems().iter().map(|problem| (problem.field, problem.fatal)).collect()
+    }
+
+    #[test]
+    fn what_can_be_run_has_no_problems() {
+        assert_eq!(fields(instance()), []);
+        let six = VirtualAddress::new("fe80::1".parse().unwrap());
+        assert_eq!(fields(Instance { addresses: vec![six], advert_interval_ms: 10, ..instance() }), []);
+    }
+
+    #[test]
+    fn each_setting_has_its_bounds() {
+        let six = || VirtualAddress::new("2001:db8::1".parse().unwrap());
+        for (changed, field) in [
+            (Instance { name: String::new(), ..instance() }, "name"),
+            (Instance { interface: String::new(), ..instance() }, "interface"),
+            (Instance { router_id: 0, ..instance() }, "router_id"),
+            (Instance { priority: 0, ..instance() }, "priority"),
+            (Instance { down_timer_adverts: 0, ..instance() }, "down_timer_adverts"),
+            (Instance { preempt_delay_ms: 1_000_001, ..instance() }, "preempt_delay_ms"),
+            (Instance { advert_interval_ms: 1_500, ..instance() }, "advert_interval_ms"),
+            (Instance { advert_interval_ms: 256_000, ..instance() }, "advert_interval_ms"),
+            (Instance { version: Version::V3, advert_interval_ms: 15, ..instance() }, "advert_interval_ms"),
+            (Instance { version: Version::V3, advert_interval_ms: 40_960, ..instance() }, "advert_interval_ms"),
+            (Instance { version: Version::V3, auth_pass: Some("x".into()), ..instance() }, "auth_pass"),
+            (Instance { source: Some("::1".parse().unwrap()), ..instance() }, "unicast"),
+            (Instance { track: vec![Tracked::needed(TrackSource::Script("no".into()))], ..instance() }, "track"),
+            (Instance { arbiter: Some(TrackSource::Script("no".into())), ..instance() }, "arbiter"),
+        ] {
+            assert_eq!(fields(changed), [(field, true)]);
+        }
+        let mixed = Instance { addresses: vec![instance().addresses.remove(0), six()], ..instance() };
+        assert_eq!(fields(mixed), [("addresses", true)]);
+        let twice = Instance { excluded: instance().addresses, ..instance() };
+        assert_eq!(fields(twice), [("addresses", true)]);
+        assert_eq!(fields(Instance { addresses: Vec::new(), ..instance() }), [("addresses", false)]);
+        let strict = Instance { strict: true, preempt_delay_ms: 1, state: InitialState::Master, ..instance() };
+        assert_eq!(fields(strict), [("state", true), ("preempt_delay_ms", true)]);
+    }
+
+    #[test]
+    fn two_instances_differ_in_number_or_peers() {
+        let two = |change: &dyn Fn(&mut Instance)| {
+            let mut other = Instance { name: "mail".into(), ..instance() };
+            change(&mut other);
+            let unicast = |peer: &str| {
+                Some(Unicast { peers: vec![UnicastPeer::new(peer.parse().unwrap())], ..Unicast::default() })
+            };
+            let first = Instance { unicast: unicast("192.0.2.2"), ..instance() };
+            let settings = Settings { instances: vec![first, other], ..Settings::default() };
+            settings.problems().iter().filter(|problem| problem.field == "router_id").count()
+        };
+        let peer =
+            |text: &str| Some(Unicast { peers: vec![UnicastPeer::new(text.parse().unwrap())], ..Unicast::default() });
+        assert_eq!(two(&|_| {}), 1);
+        assert_eq!(two(&|other| other.router_id = 52), 0);
+        assert_eq!(two(&|other| other.interface = "eth1".into()), 0);
+        assert_eq!(two(&|other| other.unicast = peer("192.0.2.3")), 0);
+        assert_eq!(two(&|other| other.unicast = peer("192.0.2.2")), 1);
+    }
+
+    #[test]
+    fn groups_name_instances_once() {
+        let group = |members: &[&str]| SyncGroup {
+            name: "g".into(),
+            members: members.iter().map(|&member| member.to_owned()).collect(),
+            ..SyncGroup::default()
+        };
+        let other = Instance { name: "mail".into(), router_id: 52, priority: 255, ..instance() };
+        let settings = Settings {
+            instances: vec![instance(), other],
+            groups: vec![group(&["web", "mail"]), SyncGroup { name: "h".into(), ..group(&["web", "no"]) }],
+            ..Settings::default()
+        };
+        let texts: Vec<String> = settings.problems().iter().map(ToString::to_string).collect();
+        assert!(
+            matches!(&texts[..], [a, b, c] if a.starts_with("g: members: some own")
+            && b == "h: members: web is in a group already" && c == "h: members: no is no instance"),
+            "{texts:?}"
+        );
+    }
+}
