@@ -1,18 +1,17 @@
-//! A client of the control socket, for programs that ask one thing and end.
+//! A client of the control API, for programs that ask one thing and end.
 
 use crate::{
-    CHANGES, CONFIGURATION, Changes, Configuration, FLOWS, Failure, Flow, Outcome, RELOAD, SERVICES, STATUS, Service,
-    Status, ZERO, socket,
+    CHANGES, CONFIGURATION, Changes, Configuration, FLOWS, Failure, Flow, Outcome, RELOAD, Remote, SERVICES, STATUS,
+    Service, Status, ZERO, socket, transport::Transport,
 };
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::{Method, Request, Response, body::Bytes, body::Incoming, header};
-use hyper_util::rt::TokioIo;
 use relvs_model::{Edit, ServiceKey};
 use serde::de::DeserializeOwned;
 use std::{
     fmt::{Display, Write as _},
     io,
-    path::{Path, PathBuf},
+    path::Path,
     time::Duration,
 };
 use tokio::{runtime::Runtime, task::JoinHandle, time::timeout};
@@ -26,13 +25,16 @@ const LARGEST: usize = 1 << 30;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Nobody listens.
-    #[error("no director answers at {}: {source}; is `relvs run` running, with this run directory?", path.display())]
+    #[error("no director answers at {place}: {source}; {}", remedy(place))]
     Connect {
-        /// The socket.
-        path: PathBuf,
+        /// The socket's path, or an URL.
+        place: String,
         /// Why.
         source: io::Error,
     },
+    /// What was said of the way to the director cannot be.
+    #[error("{0}")]
+    Setting(String),
     /// The director refused.
     #[error(transparent)]
     Refused(Failure),
@@ -41,14 +43,22 @@ pub enum Error {
     Answer(String),
 }
 
-fn answer(error: impl Display) -> Error {
+fn remedy(place: &str) -> &'static str {
+    if place.starts_with('/') {
+        "is `relvs run` running, with this run directory?"
+    } else {
+        "does its relvs.toml say `listen` in [api], and do the certificates fit?"
+    }
+}
+
+pub(crate) fn answer(error: impl Display) -> Error {
     Error::Answer(error.to_string())
 }
 
-/// The client of one run directory's director.
+/// The client of one director.
 #[derive(Clone, Debug)]
 pub struct Client {
-    socket: PathBuf,
+    transport: Transport,
 }
 
 /// How a change is made.
@@ -72,9 +82,18 @@ pub struct Filter {
 }
 
 impl Client {
-    /// Of this run directory.
+    /// Of this run directory's director.
     pub fn new(run_dir: &Path) -> Self {
-        Client { socket: socket(run_dir) }
+        Client { transport: Transport::Socket(socket(run_dir)) }
+    }
+
+    /// Of a director that listens on TCP.
+    ///
+    /// # Errors
+    ///
+    /// The URL cannot be read, or one of the files.
+    pub fn remote(remote: &Remote) -> Result<Self, Error> {
+        Ok(Client { transport: remote.transport()? })
     }
 
     /// What the director does.
@@ -210,12 +229,11 @@ impl Client {
         revision: Option<u64>,
         body: Bytes,
     ) -> Result<(Incoming, JoinHandle<hyper::Result<()>>), Error> {
-        let stream = tokio::net::UnixStream::connect(&self.socket).await;
-        let stream = stream.map_err(|source| Error::Connect { path: self.socket.clone(), source })?;
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(answer)?;
-        let driver = tokio::spawn(connection);
-        let mut request = Request::builder().method(method).uri(path).header(header::HOST, "relvs");
+        let (mut sender, driver) = self.transport.connect().await?;
+        let mut request = Request::builder().method(method).uri(path).header(header::HOST, self.transport.host());
+        if let Some(token) = self.transport.token() {
+            request = request.header(header::AUTHORIZATION, token);
+        }
         if let Some(revision) = revision {
             request = request.header(header::IF_MATCH, format!("\"{revision}\""));
         }

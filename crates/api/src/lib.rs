@@ -1,4 +1,4 @@
-//! The control socket's types, and its client: HTTP and JSON over a unix socket.
+//! The control API's types, and its client: HTTP and JSON over a unix socket, or over TCP with TLS.
 //!
 //! It says what can be asked and answered, and never how the daemon finds the answer. Paths begin with `/v1`; what is
 //! added later is optional for both sides.
@@ -9,12 +9,14 @@ mod configuration;
 mod failure;
 mod flow;
 mod status;
+mod transport;
 
 pub use client::{Client, Error, Filter, How, Listing};
 pub use configuration::{Changes, Configuration, Outcome};
 pub use failure::{Code, Failure};
 pub use flow::Flow;
 pub use status::{Counters, Flows, Interface, Rates, Reason, Server, Service, Status, Way};
+pub use transport::{API_VARIABLE, Remote};
 
 use std::path::{Path, PathBuf};
 

@@ -7,7 +7,6 @@ use relvs_model::{Edit, Endpoint, Protocol, ServerEdit, ServiceKey};
 use serde_json::json;
 use std::{
     net::SocketAddr,
-    path::Path,
     process::ExitCode,
     thread,
     time::{Duration, Instant},
@@ -37,8 +36,8 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
-pub(crate) fn drain(arguments: &Arguments, run_dir: &Path) -> ExitCode {
-    let drain = Drain { arguments, client: Client::new(run_dir) };
+pub(crate) fn drain(arguments: &Arguments, client: &Client) -> ExitCode {
+    let drain = Drain { arguments, client: client.clone() };
     let done = drain.find().and_then(|(endpoint, service, server)| {
         if arguments.undo { drain.undo(endpoint, &server) } else { drain.drain(endpoint, &service, &server) }
     });

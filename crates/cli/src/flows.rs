@@ -5,7 +5,6 @@ use relvs_api::{Client, Error, Filter, Flow};
 use relvs_model::ServiceKey;
 use std::{
     io::{self, BufWriter, Write},
-    path::Path,
     process::ExitCode,
 };
 
@@ -25,9 +24,9 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
-pub(crate) fn flows(arguments: Arguments, run_dir: &Path) -> ExitCode {
+pub(crate) fn flows(arguments: Arguments, director: &Client) -> ExitCode {
     let Arguments { client, service, limit, json } = arguments;
-    let flows = match Client::new(run_dir).flows(&Filter { client, service, limit }) {
+    let flows = match director.flows(&Filter { client, service, limit }) {
         Ok(flows) => flows,
         Err(error) => return super::complain(&[error.to_string()]),
     };

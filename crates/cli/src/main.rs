@@ -12,6 +12,7 @@ mod ipvsadm;
 mod outcome;
 mod plan;
 mod realserver;
+mod remote;
 mod run;
 mod server;
 mod service;
@@ -20,6 +21,7 @@ mod words;
 
 use clap::{Parser, Subcommand};
 use ipvsadm::Program;
+use relvs_api::Client;
 use std::{io::Write as _, path::PathBuf, process::ExitCode};
 
 /// What every program that calls this one may rely on.
@@ -33,6 +35,8 @@ struct Arguments {
     /// Where the control socket, pins and state are; a director of its own for each
     #[arg(long, global = true, value_name = "DIR", env = relvs_api::RUN_DIR_VARIABLE, default_value = relvs_api::RUN_DIR)]
     run_dir: PathBuf,
+    #[command(flatten)]
+    remote: remote::Remote,
     #[command(subcommand)]
     command: Command,
 }
@@ -89,27 +93,36 @@ fn main() -> ExitCode {
     let called = words.next().and_then(|path| PathBuf::from(path).file_name()?.to_str().map(str::to_owned));
     if let Some((program, name)) = called.and_then(|name| Some((Program::named(&name)?, name))) {
         let words: Vec<String> = words.map(|word| word.to_string_lossy().into_owned()).collect();
-        return ipvsadm::run(program, &name, &words, &ipvsadm::run_dir());
+        return match remote::of_environment() {
+            Ok(client) => ipvsadm::run(program, &name, &words, client),
+            Err(code) => code,
+        };
     }
-    let arguments = Arguments::parse();
-    match arguments.command {
-        Command::Ipvsadm(Words { words }) => ipvsadm::run(Program::Main, "ipvsadm", &words, &arguments.run_dir),
-        Command::IpvsadmSave(Words { words }) => {
-            ipvsadm::run(Program::Save, "ipvsadm-save", &words, &arguments.run_dir)
-        }
-        Command::IpvsadmRestore(Words { words }) => {
-            ipvsadm::run(Program::Restore, "ipvsadm-restore", &words, &arguments.run_dir)
-        }
-        Command::Run(run) => run::run(run, arguments.run_dir),
+    let Arguments { run_dir, remote, command } = Arguments::parse();
+    // Where no director is asked, nothing that is said of the way to one can be wrong.
+    let here = matches!(command, Command::Run(_) | Command::Check(_) | Command::Realserver(_) | Command::Lab(_));
+    let client = if here { Ok(Client::new(&run_dir)) } else { remote.client(&run_dir) };
+    match client {
+        Ok(client) => carry_out(command, client, run_dir),
+        Err(code) => code,
+    }
+}
+
+fn carry_out(command: Command, client: Client, run_dir: PathBuf) -> ExitCode {
+    match command {
+        Command::Ipvsadm(Words { words }) => ipvsadm::run(Program::Main, "ipvsadm", &words, client),
+        Command::IpvsadmSave(Words { words }) => ipvsadm::run(Program::Save, "ipvsadm-save", &words, client),
+        Command::IpvsadmRestore(Words { words }) => ipvsadm::run(Program::Restore, "ipvsadm-restore", &words, client),
+        Command::Run(run) => run::run(run, run_dir),
         Command::Check(check) => check::check(&check),
-        Command::Status(status) => status::status(&status, &arguments.run_dir),
-        Command::Plan(plan) => plan::plan(&plan, &arguments.run_dir),
-        Command::Apply(apply) => plan::apply(&apply, &arguments.run_dir),
-        Command::Service(command) => service::service(command, &arguments.run_dir),
-        Command::Server(command) => server::server(command, &arguments.run_dir),
-        Command::Drain(drain) => drain::drain(&drain, &arguments.run_dir),
-        Command::Flows(flows) => flows::flows(flows, &arguments.run_dir),
-        Command::Realserver(command) => realserver::realserver(command, arguments.run_dir),
+        Command::Status(status) => status::status(&status, &client),
+        Command::Plan(plan) => plan::plan(&plan, &client),
+        Command::Apply(apply) => plan::apply(&apply, &client),
+        Command::Service(command) => service::service(command, &client),
+        Command::Server(command) => server::server(command, &client),
+        Command::Drain(drain) => drain::drain(&drain, &client),
+        Command::Flows(flows) => flows::flows(flows, &client),
+        Command::Realserver(command) => realserver::realserver(command, run_dir),
         Command::Lab(command) => match relvs_lab::cli::run(command, &mut std::io::stdout()) {
             Ok(code) => code,
             Err(error) => complain(&[format!("{error:#}")]),

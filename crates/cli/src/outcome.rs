@@ -3,7 +3,7 @@
 use clap::Args;
 use relvs_api::{Client, Error, How, Outcome};
 use relvs_model::Edit;
-use std::{path::Path, process::ExitCode};
+use std::process::ExitCode;
 
 /// What every command that changes something takes.
 #[derive(Args)]
@@ -25,8 +25,8 @@ impl Making {
     }
 
     /// Makes an edit and shows it.
-    pub(crate) fn edit(&self, run_dir: &Path, edit: Edit) -> ExitCode {
-        self.show(Client::new(run_dir).edit(&[edit], self.how()))
+    pub(crate) fn edit(&self, client: &Client, edit: Edit) -> ExitCode {
+        self.show(client.edit(&[edit], self.how()))
     }
 
     /// What came of a change.

@@ -29,13 +29,13 @@ pub(crate) struct Apply {
     making: Making,
 }
 
-pub(crate) fn plan(arguments: &Plan, run_dir: &Path) -> ExitCode {
+pub(crate) fn plan(arguments: &Plan, client: &Client) -> ExitCode {
     let wanted = match read(&arguments.file) {
         Ok(wanted) => wanted,
         Err(code) => return code,
     };
     let dry_run = How { dry_run: true, ..How::default() };
-    match Client::new(run_dir).replace(&wanted, dry_run) {
+    match client.replace(&wanted, dry_run) {
         Ok(outcome) => {
             let shown = outcome::show(&outcome, arguments.json);
             let changes = !outcome.plan.is_empty();
@@ -45,9 +45,9 @@ pub(crate) fn plan(arguments: &Plan, run_dir: &Path) -> ExitCode {
     }
 }
 
-pub(crate) fn apply(arguments: &Apply, run_dir: &Path) -> ExitCode {
+pub(crate) fn apply(arguments: &Apply, client: &Client) -> ExitCode {
     match read(&arguments.file) {
-        Ok(wanted) => arguments.making.show(Client::new(run_dir).replace(&wanted, arguments.making.how())),
+        Ok(wanted) => arguments.making.show(client.replace(&wanted, arguments.making.how())),
         Err(code) => code,
     }
 }

@@ -5,8 +5,9 @@ use crate::{
     words::{self, Rip},
 };
 use clap::{Args, Subcommand};
+use relvs_api::Client;
 use relvs_model::{Edit, Endpoint, Method, Server, ServerEdit, ServerOf, ServiceKey};
-use std::{path::Path, process::ExitCode};
+use std::process::ExitCode;
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -72,7 +73,7 @@ fn method(text: &str) -> Result<Method, String> {
     text.parse().map_err(|()| format!("there are {}", Method::ALL.map(Method::name).join(", ")))
 }
 
-pub(crate) fn server(command: Command, run_dir: &Path) -> ExitCode {
+pub(crate) fn server(command: Command, client: &Client) -> ExitCode {
     match command {
         Command::Add { which, about, making } => {
             let port = which.endpoint().socket().port();
@@ -81,14 +82,14 @@ pub(crate) fn server(command: Command, run_dir: &Path) -> ExitCode {
                 lower_threshold: about.lower_threshold.unwrap_or_default(),
                 ..Server::new(which.server.address, port, about.weight.unwrap_or(1), about.method.unwrap_or_default())
             };
-            making.edit(run_dir, Edit::AddServer(ServerOf { service: which.service, server }))
+            making.edit(client, Edit::AddServer(ServerOf { service: which.service, server }))
         }
         Command::Edit { which, about, making } => {
             let About { weight, method, upper_threshold, lower_threshold } = about;
             let unchanged = ServerEdit::of(which.endpoint());
             let edit = ServerEdit { weight, method, upper_threshold, lower_threshold, ..unchanged };
-            making.edit(run_dir, Edit::EditServer(edit))
+            making.edit(client, Edit::EditServer(edit))
         }
-        Command::Delete { which, making } => making.edit(run_dir, Edit::DeleteServer(which.endpoint())),
+        Command::Delete { which, making } => making.edit(client, Edit::DeleteServer(which.endpoint())),
     }
 }

@@ -4,7 +4,7 @@ use crate::{outcome::Making, status, words};
 use clap::{Args, Subcommand};
 use relvs_api::Client;
 use relvs_model::{Edit, Persistence, Scheduler, SchedulerFlags, Service, ServiceEdit, ServiceKey, ServiceRef};
-use std::{path::Path, process::ExitCode, time::Duration};
+use std::{process::ExitCode, time::Duration};
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -86,21 +86,21 @@ impl About {
     }
 }
 
-pub(crate) fn service(command: Command, run_dir: &Path) -> ExitCode {
+pub(crate) fn service(command: Command, client: &Client) -> ExitCode {
     match command {
-        Command::List { service, json } => list(service, json, run_dir),
+        Command::List { service, json } => list(service, json, client),
         Command::Add { service, about, making } => match about.persistence(service) {
             Ok(persistence) => {
                 let (flags, one_packet) = (about.flags(), about.one_packet);
                 let plain = Service::new(service, about.scheduler.unwrap_or_default(), Vec::new());
-                making.edit(run_dir, Edit::AddService(Service { flags, persistence, one_packet, ..plain }))
+                making.edit(client, Edit::AddService(Service { flags, persistence, one_packet, ..plain }))
             }
             Err(error) => super::complain(&[error]),
         },
         Command::Edit { service, about, no_flags, no_persistence, no_one_packet, making } => {
             match about.persistence(service) {
                 Ok(persistence) => making.edit(
-                    run_dir,
+                    client,
                     Edit::EditService(ServiceEdit {
                         service,
                         scheduler: about.scheduler,
@@ -112,12 +112,11 @@ pub(crate) fn service(command: Command, run_dir: &Path) -> ExitCode {
                 Err(error) => super::complain(&[error]),
             }
         }
-        Command::Delete { service, making } => making.edit(run_dir, Edit::DeleteService(ServiceRef { service })),
+        Command::Delete { service, making } => making.edit(client, Edit::DeleteService(ServiceRef { service })),
     }
 }
 
-fn list(only: Option<ServiceKey>, json: bool, run_dir: &Path) -> ExitCode {
-    let client = Client::new(run_dir);
+fn list(only: Option<ServiceKey>, json: bool, client: &Client) -> ExitCode {
     let services = match only {
         Some(key) => client.service(key).map(|service| vec![service]),
         None => client.services(),

@@ -3,7 +3,7 @@
 use clap::Args;
 use relvs_api::{Client, Server, Service, Status, Way};
 use relvs_model::{Settings, Timeouts};
-use std::{fmt::Write as _, path::Path, process::ExitCode};
+use std::{fmt::Write as _, process::ExitCode};
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -12,8 +12,8 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
-pub(crate) fn status(arguments: &Arguments, run_dir: &Path) -> ExitCode {
-    let status = match Client::new(run_dir).status() {
+pub(crate) fn status(arguments: &Arguments, client: &Client) -> ExitCode {
+    let status = match client.status() {
         Ok(status) => status,
         Err(error) => return super::complain(&[error.to_string()]),
     };

@@ -2,7 +2,7 @@
 //! could not be read, so that one mistake is not reported twice.
 
 use crate::report::Span;
-use relvs_model::{Director, Method, Rule, Scheduler, SchedulerFlags, ServiceKey, Settings, Timeouts};
+use relvs_model::{Director, Listeners, Method, Rule, Scheduler, SchedulerFlags, ServiceKey, Settings, Timeouts};
 use std::net::{IpAddr, Ipv4Addr};
 
 /// A value of a file.
@@ -80,6 +80,7 @@ pub(crate) struct RuleDraft {
 #[derive(Debug, Default)]
 pub(crate) struct Common {
     pub(crate) director: DirectorDraft,
+    pub(crate) listeners: Listeners,
     pub(crate) settings: Settings,
     pub(crate) timeouts: Timeouts,
     pub(crate) rules: Vec<Rule>,

@@ -34,9 +34,9 @@ struct ServicePlace {
 impl Parsed {
     /// Gives what was read its locations.
     pub(crate) fn new(file: &str, lines: &Lines<'_>, common: Common, services: Vec<Accepted>, report: Report) -> Self {
-        let Common { director, settings, timeouts, rules } = common;
+        let Common { director, listeners, settings, timeouts, rules } = common;
         let mut parsed = Parsed {
-            state: State { director: director.settings, settings, timeouts, rules, services: Vec::new() },
+            state: State { director: director.settings, listeners, settings, timeouts, rules, services: Vec::new() },
             diagnostics: Vec::new(),
             file: file.to_owned(),
             interfaces: director.interfaces.iter().map(|span| lines.location(span)).collect(),

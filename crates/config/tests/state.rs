@@ -2,8 +2,8 @@
 
 use relvs_config::{Location, Parsed, Severity, parse_toml};
 use relvs_model::{
-    Director, Method, Netmask, Network, OnExit, Persistence, PortRange, Protocol, Rule, Scheduler, SchedulerFlags,
-    Server, Service, ServiceKey, Settings, State, Timeouts, XdpMode,
+    Director, Listeners, Method, Netmask, Network, OnExit, Persistence, PortRange, Protocol, Rule, Scheduler,
+    SchedulerFlags, Server, Service, ServiceKey, Settings, State, Timeouts, XdpMode,
 };
 
 const GOOD: &str = r#"
@@ -178,6 +178,7 @@ server = [{ address = "10.0.0.11" }]
     let limited = Server { upper_threshold: 100, lower_threshold: 80, ..server("10.0.0.11", 8080, 1, Method::Nat) };
     let expected = State {
         director: Director::default(),
+        listeners: Listeners::default(),
         settings: Settings { conn_reuse_mode: 0, expire_nodest_conn: 1, ..Settings::default() },
         timeouts: Timeouts { tcp_s: 900, tcp_fin_s: 30, udp_s: 3600 },
         rules: vec![

@@ -19,7 +19,8 @@ impl Desired {
     /// Makes it a part of this state, in place of what that had.
     pub fn put_into(self, state: &mut State) {
         let Desired { settings, timeouts, rules, services } = self;
-        *state = State { settings, timeouts, rules, services, director: std::mem::take(&mut state.director) };
+        let (director, listeners) = (std::mem::take(&mut state.director), std::mem::take(&mut state.listeners));
+        *state = State { director, listeners, settings, timeouts, rules, services };
     }
 }
 

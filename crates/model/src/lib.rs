@@ -8,6 +8,7 @@ mod director;
 mod edit;
 pub mod health;
 mod key;
+mod listeners;
 mod method;
 mod persistence;
 pub mod plan;
@@ -24,6 +25,7 @@ pub use edit::{
     Edit, Endpoint, RuleList, ServerEdit, ServerOf, ServiceEdit, ServiceRef, SettingValue, TimeoutsEdit, Zero,
 };
 pub use key::{BadKey, Listen, Mark, ServiceKey};
+pub use listeners::{Api, Listeners, Metrics, Place, SocketMode, is_loopback};
 pub use method::Method;
 pub use persistence::{Netmask, Persistence};
 pub use protocol::Protocol;

@@ -1,14 +1,16 @@
 //! Everything that is wanted of a director.
 
-use crate::{Director, Rule, Service, Settings, Timeouts};
+use crate::{Director, Listeners, Rule, Service, Settings, Timeouts};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 /// Everything that is wanted of a director: the desired state.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
     /// Its own settings.
     pub director: Director,
+    /// Where the daemon itself answers.
+    #[serde(default)]
+    pub listeners: Listeners,
     /// IPVS's settings.
     #[serde(default)]
     pub settings: Settings,

@@ -6,7 +6,7 @@ use relvs_ipvsadm::{
     apply_all,
 };
 use relvs_model::{SchedulerFlags, ServiceKey, State, Timeouts};
-use std::{io, net::SocketAddr, path::Path};
+use std::{io, net::SocketAddr};
 
 /// How often a change is tried that others come before.
 const TRIES: usize = 16;
@@ -16,8 +16,8 @@ pub(super) struct Remote {
 }
 
 impl Remote {
-    pub(super) fn new(run_dir: &Path) -> Self {
-        Remote { client: Client::new(run_dir) }
+    pub(super) fn new(client: Client) -> Self {
+        Remote { client }
     }
 
     /// Carries out what changes the configuration, as one change.
@@ -117,7 +117,7 @@ impl Director for Remote {
 fn refused(error: Error) -> Denied {
     match error {
         Error::Refused(failure) => Denied::Refused(Refused::Director(failure.errors.join("; "))),
-        error @ (Error::Connect { .. } | Error::Answer(_)) => failed(error),
+        error @ (Error::Connect { .. } | Error::Setting(_) | Error::Answer(_)) => failed(error),
     }
 }
 
@@ -125,7 +125,7 @@ fn refused(error: Error) -> Denied {
 fn failed(error: Error) -> Denied {
     Denied::Failed(match error {
         Error::Connect { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => Failure::no_permission(),
-        error @ (Error::Connect { .. } | Error::Refused(_) | Error::Answer(_)) => {
+        error @ (Error::Connect { .. } | Error::Setting(_) | Error::Refused(_) | Error::Answer(_)) => {
             Failure::no_director(&error.to_string())
         }
     })

@@ -8,10 +8,10 @@ mod names;
 
 use director::Remote;
 use names::System;
+use relvs_api::Client;
 use relvs_ipvsadm::{Restore, Session, ipvsadm, ipvsadm_restore, ipvsadm_save};
 use std::{
     io::{self, BufWriter, Write as _},
-    path::{Path, PathBuf},
     process::ExitCode,
 };
 
@@ -35,17 +35,12 @@ impl Program {
     }
 }
 
-/// The run directory of a program that has no option for it.
-pub(crate) fn run_dir() -> PathBuf {
-    std::env::var_os(relvs_api::RUN_DIR_VARIABLE).map_or_else(|| relvs_api::RUN_DIR.into(), PathBuf::from)
-}
-
 /// Runs one. `called` is its name in messages.
-pub(crate) fn run(program: Program, called: &str, arguments: &[String], run_dir: &Path) -> ExitCode {
+pub(crate) fn run(program: Program, called: &str, arguments: &[String], client: Client) -> ExitCode {
     let (mut input, output, mut errors) = (io::stdin().lock(), io::stdout().lock(), io::stderr().lock());
     let mut out = BufWriter::new(output);
     let mut session = Session {
-        director: &mut Remote::new(run_dir),
+        director: &mut Remote::new(client),
         names: &System,
         // What ipvsadm does when a line fails, its users' scripts may count on; `relvs apply` is all or nothing.
         restore: if std::env::var_os("RELVS_RESTORE").is_some_and(|way| way == "original") {

@@ -5,9 +5,11 @@
 //! is never read, or is read and does not stand here, fails the test in `toml_file`.
 
 mod kind;
+mod listeners;
 mod tables;
 
 pub use kind::Kind;
+pub use listeners::{API, METRICS};
 pub use tables::{DIRECTOR, IPVS, PERSISTENCE, ROOT, RULE, SERVER, SERVICE, TIMEOUTS};
 
 use crate::sysctl::does_nothing;

@@ -1,6 +1,6 @@
 //! The sections of relvs.toml and their keys. A new key is a row here and a line in its reader.
 
-use super::{Default as Without, Key, Kind, Table};
+use super::{API, Default as Without, Key, Kind, METRICS, Table};
 use crate::duration::written;
 use crate::toml_file::{FAMILIES, MAX_FLOWS, MAX_WEIGHT, ON_EXIT, XDP_MODES, word_of};
 use relvs_model::{Director, Method, Persistence, Protocol, Scheduler, SchedulerFlags, Server, Timeouts};
@@ -48,6 +48,20 @@ pub static ROOT: Table = Table {
             kind: Kind::Settings(&IPVS),
             default: Without::Words("the kernel's"),
             meaning: "What IPVS has under net.ipv4.vs.",
+            since: "0.1",
+        },
+        Key {
+            name: "metrics",
+            kind: Kind::Table(&METRICS),
+            default: Without::Words("off"),
+            meaning: "Where Prometheus finds this director.",
+            since: "0.1",
+        },
+        Key {
+            name: "api",
+            kind: Kind::Table(&API),
+            default: Without::Words("the control socket alone"),
+            meaning: "Who may use the API, and where.",
             since: "0.1",
         },
     ],

@@ -1,6 +1,7 @@
 //! relvs.toml (TOML 1.1) to a draft. Every value is read by itself and keeps its span; what is not known is reported.
 
 mod director;
+mod listeners;
 mod persistence;
 mod rule;
 mod section;
@@ -12,16 +13,18 @@ mod tests;
 
 use crate::diagnostic::Severity;
 use crate::draft::Common;
-use crate::keys::{DIRECTOR, IPVS, ROOT, RULE, SERVICE, TIMEOUTS};
+use crate::keys::{API, DIRECTOR, IPVS, METRICS, ROOT, RULE, SERVICE, TIMEOUTS};
 use crate::lines::Lines;
 use crate::parsed::Parsed;
 use crate::report::{Fault, Problem, Report};
 use crate::{marks, rules};
+use relvs_model::Listeners;
 use section::Section;
 use syntax::Document;
 
 pub use director::MAX_FLOWS;
 pub(crate) use director::{ON_EXIT, XDP_MODES};
+pub(crate) use listeners::SOCKET_MODES;
 pub(crate) use section::word_of;
 pub(crate) use service::FAMILIES;
 pub use service::MAX_WEIGHT;
@@ -57,19 +60,24 @@ fn read(file: &str, text: &str, encoding: Option<Problem>) -> Parsed {
 
     let root = Section::new(&document, document.root.get_ref(), 0..0, &ROOT);
     let director = root.table(&DIRECTOR, &mut report);
+    let metrics = root.table(&METRICS, &mut report);
+    let api = root.table(&API, &mut report);
     let timeouts = root.table(&TIMEOUTS, &mut report);
     let ipvs = root.table(&IPVS, &mut report);
     let rules = root.tables(&RULE, &mut report);
     let services = root.tables(&SERVICE, &mut report);
     root.finish(&mut report);
     let director = director.map(|section| director::read(&section, &mut report)).unwrap_or_default();
+    let metrics = metrics.map(|section| listeners::metrics(&section, &mut report)).unwrap_or_default();
+    let api = api.map(|section| listeners::api(&section, &mut report)).unwrap_or_default();
     let timeouts = timeouts.map(|section| settings::timeouts(&section, &mut report)).unwrap_or_default();
     let settings = ipvs.map(|section| settings::ipvs(&section, &mut report)).unwrap_or_default();
     let rules = rules.iter().map(|section| rule::read(section, &mut report)).collect();
     let services = services.iter().map(|section| service::read(section, &mut report)).collect();
     let services = rules::accept(services, &lines, &mut report);
     let rules = marks::accept(rules, &services, &mut report);
-    let common = Common { director, settings, timeouts, rules };
+    let listeners = Listeners { metrics, api };
+    let common = Common { director, listeners, settings, timeouts, rules };
 
     report.problems.retain(|problem| !document.explains(problem));
     report.problems.extend(document.into_problems());
