@@ -64,11 +64,13 @@ pub enum Stage {
     Open4 = 15,
     /// The same of IPv6.
     Open6 = 16,
+    /// A verdict that user space is told of.
+    Trace = 17,
 }
 
 impl Stage {
     /// How many there are.
-    pub const COUNT: usize = 17;
+    pub const COUNT: usize = 18;
 }
 
 macro_rules! reasons {

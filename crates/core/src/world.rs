@@ -82,7 +82,7 @@ pub trait Tables {
     type Line: Block;
     /// Sixteen words: a bucket of IPv4 flows, or a service set of IPv6.
     type Double: Block;
-    /// Thirty-two words: a bucket of IPv6 flows.
+    /// Thirty-two words: a bucket of IPv6 flows, or the request line.
     type Quadruple: Block;
     /// Four words: a next hop.
     type Half: Block;
@@ -124,8 +124,8 @@ pub trait Tables {
     /// A bucket of IPv6 flows.
     fn flows6(&self, zone: Zone, bucket: u32) -> Option<Self::Quadruple>;
 
-    /// Arguments of the functions that are called out of line; this CPU's own.
-    fn request(&self) -> Option<Self::Double>;
+    /// Arguments of the functions that are called out of line, and what stages leave to others; this CPU's own.
+    fn request(&self) -> Option<Self::Quadruple>;
     /// Calls [`crate::director::open`] for IPv4, out of line.
     fn open4(&self) -> u64;
     /// The same for IPv6.
@@ -160,8 +160,15 @@ pub trait Tables {
     fn remember_fragment(&self, key: &[u64; 5], value: &[u64; 4]);
     /// Whether this address is a VIP whose tunnel ends here.
     fn decapsulates(&self, address: [u64; 2]) -> bool;
-    /// A line of this CPU's own, for the limit of answers.
+    /// A line of this CPU's own, for the limits of answers and events.
     fn answers(&self) -> Option<Self::Line>;
+    /// A filter of events: [`crate::table::trace`].
+    fn tracing(&self, slot: u32) -> Option<Self::Line>;
+    /// Gives user space the event that stands in the request line from [`crate::director::EVENT`] on. Whether there was
+    /// room.
+    fn emit(&self) -> bool;
+    /// Nanoseconds since the machine started.
+    fn nanoseconds(&self) -> u64;
 
     /// Counts a packet of `bytes` towards a destination, or from it.
     fn count(&self, destination: u32, bytes: u32, reply: bool);

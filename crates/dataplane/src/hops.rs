@@ -3,7 +3,7 @@
 //! A record is written while it is invalid and then made valid by one store. One that is given up keeps its
 //! generation; the next neighbour in its place gets another, so that flows do not take it for the old one.
 
-use crate::{Area, Error, Side};
+use crate::{Area, Copied, Error, Side};
 use relvs_core::table::hop::{self, Hop};
 use std::{
     collections::BTreeMap,
@@ -130,19 +130,5 @@ fn write(side: &impl Side, index: u16, n: &Neighbour, mtu: u16, generation: u16)
 }
 
 fn unpack(words: &[u64]) -> Hop {
-    #[derive(Clone, Copy)]
-    struct Words<'a>(&'a [u64]);
-    impl relvs_core::Block for Words<'_> {
-        fn load(self, word: usize) -> u64 {
-            self.0.get(word).copied().unwrap_or(0)
-        }
-        fn store(self, _: usize, _: u64) {}
-        fn compare_exchange(self, word: usize, _: u64, _: u64) -> Result<(), u64> {
-            Err(self.load(word))
-        }
-        fn fetch_add(self, word: usize, _: u64) -> u64 {
-            self.load(word)
-        }
-    }
-    hop::read(Words(words))
+    hop::read(Copied(words))
 }

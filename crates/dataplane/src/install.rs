@@ -48,7 +48,10 @@ pub fn install(side: &impl Side, image: &Half<'_>) {
     let line = side.area(Area::Active);
     line[active::MULTIPLIER + half as usize].store(image.multiplier, Release);
     line[active::RULES_OF + half as usize].store(image.rules.len() as u64, Release);
-    line[active::SWITCH].store((u64::from(half) * active::SECOND) | (image.switch & !active::SECOND), Release);
+    // Whoever traces goes on.
+    let traced = line[active::SWITCH].load(Acquire) & active::TRACE;
+    let switch = image.switch & !(active::SECOND | active::TRACE);
+    line[active::SWITCH].store((u64::from(half) * active::SECOND) | switch | traced, Release);
 }
 
 /// How many choices the service at `index` of the half in use has made.

@@ -5,6 +5,7 @@
 //! It decides nothing: what the tables say comes from `relvs-control`, where packets go from `relvs-core`.
 #![deny(unsafe_op_in_unsafe_fn)]
 
+mod copied;
 mod counters;
 mod destinations;
 mod hops;
@@ -13,19 +14,24 @@ mod interfaces;
 mod kernel;
 mod listing;
 mod loads;
+mod meets;
 mod memory;
 pub mod object;
 mod scan;
 mod side;
+mod trace;
 
+pub use copied::Copied;
 pub use counters::{Counters, total};
 pub use destinations::{forget_learned_mtu, withdraw, write as write_destination};
 pub use hops::{HopTable, Neighbour};
 pub use install::{Half, cursor, inactive_half, install};
 pub use interfaces::{forget as forget_interface, serve as serve_interface};
-pub use kernel::{Decapsulator, Error, Kernel, Mode, Run};
+pub use kernel::{Decapsulator, Error, Kernel, Mode, Run, Tried, Twin};
 pub use listing::{Cursor, Entry, entries, entries_from};
 pub use loads::{Load, of as load_of, write as write_load};
+pub use meets::{Kind, Meets, Name, Record};
 pub use memory::{Bytes, Cpu, Memory};
 pub use scan::{Family, Scan, Timeouts, scan};
 pub use side::{Area, Side, Sizes};
+pub use trace::{end_trace, set_filter, trace_until};

@@ -37,11 +37,13 @@ pub enum Area {
     Loads,
     /// Match rules, both halves.
     Rules,
+    /// Filters of events.
+    Trace,
 }
 
 impl Area {
     /// All of them.
-    pub const ALL: [Area; 15] = [
+    pub const ALL: [Area; 16] = [
         Area::Active,
         Area::Interfaces,
         Area::Services4,
@@ -57,6 +59,7 @@ impl Area {
         Area::Young6,
         Area::Loads,
         Area::Rules,
+        Area::Trace,
     ];
 
     /// The map's name.
@@ -77,6 +80,7 @@ impl Area {
             Area::Young6 => "YOUNG6",
             Area::Loads => "LOADS",
             Area::Rules => "RULES",
+            Area::Trace => "TRACE",
         }
     }
 
@@ -86,7 +90,7 @@ impl Area {
             Area::Rings => 1,
             Area::Bands => 2,
             Area::Hops | Area::Loads => 4,
-            Area::Active | Area::Interfaces | Area::Services4 | Area::Services | Area::Destinations => 8,
+            Area::Active | Area::Interfaces | Area::Services4 | Area::Services | Area::Destinations | Area::Trace => 8,
             Area::Services6 | Area::Flows4 | Area::Young4 | Area::Rules => 16,
             Area::Flows6 | Area::Young6 => 32,
         }
@@ -104,6 +108,7 @@ impl Area {
             Area::Destinations | Area::Loads => sizes.destinations,
             Area::Rules => 2 * sizes.rules,
             Area::Hops => sizes.hops,
+            Area::Trace => relvs_core::table::trace::SLOTS,
             Area::Flows4 => sizes.flows4,
             Area::Young4 => sizes.young4,
             Area::Flows6 => sizes.flows6,

@@ -61,6 +61,7 @@ stages! {
     slow_match6 = Match6,
     slow_open4 = Open4,
     slow_open6 = Open6,
+    slow_trace = Trace,
 }
 
 /// The real server's end of a tunnel.

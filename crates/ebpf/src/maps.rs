@@ -3,10 +3,10 @@
 //! [`relvs_core::table`] says what is in their records. Those that user space reads and writes in place are mmapable.
 
 use aya_ebpf::{
-    btf_maps::{Array, HashMap, LruHashMap, PerCpuArray, ProgramArray},
+    btf_maps::{Array, HashMap, LruHashMap, PerCpuArray, ProgramArray, RingBuf},
     macros::btf_map,
 };
-use relvs_core::{Reason, Stage, table::interface};
+use relvs_core::{Reason, Stage, table::{interface, trace}};
 
 const MMAPABLE: usize = 1 << 10;
 
@@ -61,9 +61,15 @@ pub static NOTHING: Array<[u64; 16], 1> = Array::new();
 #[btf_map]
 pub static REASONS: PerCpuArray<u64, { Reason::COUNT }> = PerCpuArray::new();
 #[btf_map]
-pub static REQUEST: PerCpuArray<[u64; 16], 1> = PerCpuArray::new();
+pub static REQUEST: PerCpuArray<[u64; 32], 1> = PerCpuArray::new();
 #[btf_map]
 pub static ANSWERS: PerCpuArray<[u64; 8], 1> = PerCpuArray::new();
+/// Filters of events.
+#[btf_map]
+pub static TRACE: Array<[u64; 8], { trace::SLOTS as usize }, MMAPABLE> = Array::new();
+/// Events that user space has not taken yet; in bytes.
+#[btf_map]
+pub static EVENTS: RingBuf<[u64; trace::EVENT], { 1 << 18 }> = RingBuf::new();
 #[btf_map]
 pub static TAILS: ProgramArray<{ Stage::COUNT }> = ProgramArray::new();
 

@@ -4,7 +4,7 @@ use crate::{maps, words::Words};
 use aya_ebpf::{
     EbpfContext as _,
     bindings::{bpf_fib_lookup as FibLookup, xdp_md},
-    helpers::{bpf_fib_lookup, bpf_get_prandom_u32, bpf_jiffies64, bpf_loop},
+    helpers::{bpf_fib_lookup, bpf_get_prandom_u32, bpf_jiffies64, bpf_ktime_get_ns, bpf_loop},
     programs::XdpContext,
 };
 use core::{
@@ -13,7 +13,10 @@ use core::{
     mem::{MaybeUninit, size_of},
     ptr::{self, null_mut, read_volatile},
 };
-use relvs_core::{Constants, Reason, Route, Tables, Zone, table::interface};
+use relvs_core::{
+    Constants, Reason, Route, Tables, Zone, director,
+    table::{interface, trace},
+};
 
 const BPF_NOEXIST: u64 = 1;
 const AF_INET: u8 = 2;
@@ -207,7 +210,7 @@ impl Tables for Maps {
     }
 
     #[inline(always)]
-    fn request(&self) -> Option<Words<16>> {
+    fn request(&self) -> Option<Words<32>> {
         Words::new(maps::REQUEST.get_ptr_mut(0))
     }
 
@@ -328,6 +331,25 @@ impl Tables for Maps {
     #[inline(always)]
     fn answers(&self) -> Option<Words<8>> {
         Words::new(maps::ANSWERS.get_ptr_mut(0))
+    }
+
+    #[inline(always)]
+    fn tracing(&self, slot: u32) -> Option<Words<8>> {
+        Words::new(maps::TRACE.get_ptr_mut(slot))
+    }
+
+    #[inline(always)]
+    fn emit(&self) -> bool {
+        let Some(line) = maps::REQUEST.get_ptr_mut(0) else { return false };
+        // SAFETY: within this CPU's own line, which is longer than where the event ends.
+        let event: &[u64; trace::EVENT] = unsafe { &*line.cast::<u64>().add(director::EVENT).cast() };
+        maps::EVENTS.output(event, 0).is_ok()
+    }
+
+    #[inline(always)]
+    fn nanoseconds(&self) -> u64 {
+        // SAFETY: no arguments.
+        unsafe { bpf_ktime_get_ns() }
     }
 
     #[inline(always)]

@@ -218,6 +218,15 @@ impl<'a> Tables for &'a Memory {
     fn answers(&self) -> Option<Words<'a>> {
         None
     }
+    fn tracing(&self, _: u32) -> Option<Words<'a>> {
+        None
+    }
+    fn emit(&self) -> bool {
+        false
+    }
+    fn nanoseconds(&self) -> u64 {
+        0
+    }
     fn count(&self, _: u32, _: u32, _: bool) {}
     fn count_flow(&self, _: u32) {}
     fn note(&self, _: Reason) {}

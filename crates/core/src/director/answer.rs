@@ -93,6 +93,12 @@ impl Answer {
     }
 }
 
+/// Why the answer that the request line describes is given.
+#[inline(always)]
+pub(super) fn reason_of(word: u64) -> Reason {
+    Answer::unpack(word).reason()
+}
+
 /// An answer is due: the next stage gives it. The fast way does not leave it to the slow one to find out: to a flow
 /// that has just opened that would be its second packet.
 #[inline(always)]

@@ -5,6 +5,7 @@ use super::{
     answer::{self, Answer},
     fragment,
     packet::{Fragment, Packet},
+    trace,
 };
 use crate::{
     family::Family,
@@ -65,7 +66,9 @@ impl<A: Family> End<A> {
 /// Leaves a client's packet to the next stage, which delivers it to the destination of this number.
 #[inline(always)]
 pub(super) fn next<T: Tables, A: Family>(t: &T, number: u32) -> Outcome {
-    t.request().ok_or(INCONSISTENT)?.store(DETAIL, u64::from(number));
+    let line = t.request().ok_or(INCONSISTENT)?;
+    line.store(DETAIL, u64::from(number));
+    trace::number(line, number);
     Ok(Verdict::Next(if A::SIX { Stage::Deliver6 } else { Stage::Deliver4 }))
 }
 

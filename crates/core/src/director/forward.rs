@@ -5,6 +5,7 @@ use super::{
     answer::{self, Answer},
     deliver, key, matching,
     packet::Packet,
+    trace,
 };
 use crate::{
     family::Family,
@@ -32,6 +33,9 @@ pub(super) fn route<F: Frame, T: Tables, A: Family, const SLOW: bool>(
         let number = control::destination(found.control);
         let record = t.destination(number).ok_or(INCONSISTENT)?;
         let meta = record.load(destination::META);
+        if SLOW {
+            trace::flow_if(t, switch, number, trace::kind::KNOWN);
+        }
         if !ends::<T, A>(switch, p.protocol, p.flags, bucket, &found, meta) {
             if !destination::has(meta, destination::AVAILABLE) {
                 // Neither its state nor its time changes.
@@ -69,6 +73,7 @@ pub(super) fn route<F: Frame, T: Tables, A: Family, const SLOW: bool>(
     }
     let number = number_of::<T, A>(t, p, flow::answer(word))?;
     if SLOW {
+        trace::flow_if(t, switch, number, trace::kind::YOUNG);
         return deliver::next::<T, A>(t, number);
     }
     let record = t.destination(number).ok_or(INCONSISTENT)?;
@@ -80,9 +85,12 @@ pub(super) fn route<F: Frame, T: Tables, A: Family, const SLOW: bool>(
 pub(super) fn steps<F: Frame, T: Tables, A: Family>(frame: &mut F, t: &T, p: &Packet<A>) -> Outcome {
     let step = t.request().ok_or(INCONSISTENT)?.load(DETAIL);
     let number = number_of::<T, A>(t, p, flow::take::<A, T>(t, step))?;
+    // Asked for again: what is kept over the steps takes room on the stack.
+    let line = t.request().ok_or(INCONSISTENT)?;
+    trace::flow(line, number, if flow::settles(line.load(DETAIL)) { trace::kind::SETTLES } else { trace::kind::NEW });
     if p.is_icmp() {
         // The error's own stage now finds the flow that it opened.
-        t.request().ok_or(INCONSISTENT)?.store(DETAIL, SCHEDULED);
+        line.store(DETAIL, SCHEDULED);
         return Ok(Verdict::Next(if A::SIX { Stage::Icmp6 } else { Stage::Icmp4 }));
     }
     let record = t.destination(number).ok_or(INCONSISTENT)?;

@@ -9,7 +9,7 @@ use super::{
     deliver::{self, End, Side},
     for_us,
     packet::{Fragment, Packet},
-    reply,
+    reply, trace,
 };
 use crate::{
     family::Family,
@@ -56,6 +56,7 @@ pub(super) fn route<F: Frame, T: Tables, A: Family>(frame: &mut F, t: &T, p: &Pa
     if value & REPLY == 0 {
         return deliver::next::<T, A>(t, number);
     }
+    trace::number(t.request().ok_or(Verdict::Drop(Reason::Inconsistent))?, number);
     if p.ttl < 2 {
         return Err(Verdict::Drop(Reason::TimeExceeded));
     }

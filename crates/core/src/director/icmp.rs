@@ -9,7 +9,7 @@ use super::{
     deliver::{self, End, Side},
     for_us,
     packet::Packet,
-    reply, service_of,
+    reply, service_of, trace,
 };
 use crate::{
     family::Family,
@@ -74,6 +74,7 @@ pub(super) fn route<F: Frame, T: Tables, A: Family>(frame: &mut F, t: &T, p: &Pa
         if !destination::rewrites(meta) {
             return deliver::next::<T, A>(t, number);
         }
+        trace::flow(t.request().ok_or(INCONSISTENT)?, number, trace::kind::KNOWN);
         if p.ttl < 2 {
             return Err(Verdict::Drop(Reason::TimeExceeded));
         }
@@ -86,6 +87,7 @@ pub(super) fn route<F: Frame, T: Tables, A: Family>(frame: &mut F, t: &T, p: &Pa
         }
         let number = control::destination(found.control);
         let record = t.destination(number).ok_or(INCONSISTENT)?;
+        trace::flow(t.request().ok_or(INCONSISTENT)?, number, trace::kind::KNOWN);
         let vip = End::<A>::service(t, record, &found, zone)?;
         return to_client(frame, t, p, &quoted, number, vip);
     }

@@ -3,7 +3,7 @@
 //! Netfilter's marks come after XDP, so these rules stand in their place. As in IPVS the service of a mark comes before
 //! one of an address; a packet that no rule matches goes on to the one that was found by its address, if any.
 
-use super::{DETAIL, Outcome, forward, packet::Packet};
+use super::{DETAIL, Outcome, forward, packet::Packet, trace};
 use crate::{
     family::Family,
     flow::NO_SERVICE,
@@ -31,18 +31,21 @@ pub(super) fn route<F: Frame, T: Tables, A: Family>(frame: &mut F, t: &T, p: &Pa
     let rules = if rules < LIMIT { rules } else { LIMIT };
     let (source, destination) = (A::words(p.source), A::words(p.destination));
     let mut service = by_address;
+    let mut by = 0;
     let first = active.half * t.constants().rules;
     t.walk(rules, &mut |i| match t.rule(first.wrapping_add(i)) {
         Some(record) if rule::matches(record, A::SIX, source, destination, p.protocol, p.destination_port()) => {
             let named = record.load(1);
             if named & rule::NOBODY == 0 {
                 service = named as u32;
+                by = i.wrapping_add(1);
             }
             false
         }
         Some(_) => true,
         None => false,
     });
+    trace::service(t, active.switch, service, by);
     forward::route::<F, T, A, true>(frame, t, p, service, active.switch)
 }
 

@@ -15,11 +15,13 @@ mod parse;
 mod persist;
 mod reply;
 mod schedule;
+mod trace;
 
 pub use open::open;
 pub use packet::{Fragment, Packet};
 pub use persist::{persist, template};
 pub use schedule::schedule;
+pub use trace::EVENT;
 
 use crate::{
     family::{Family, V4, V6},
@@ -48,14 +50,14 @@ pub fn fast<F: Frame, T: Tables>(frame: &mut F, t: &T) -> Verdict {
     let outcome = match u16_at(header, 12) {
         ethertype::IPV4 => match parse::fast4(frame) {
             Ok(packet) => route::<F, T, V4, false>(frame, t, &packet),
-            Err(verdict) => Err(verdict),
+            Err(verdict) => Err(trace::unread(t, verdict)),
         },
         ethertype::IPV6 => match parse::fast6(frame) {
             Ok(packet) => route::<F, T, V6, false>(frame, t, &packet),
-            Err(verdict) => Err(verdict),
+            Err(verdict) => Err(trace::unread(t, verdict)),
         },
         ethertype::VLAN | ethertype::PROVIDER_VLAN => Err(Verdict::SLOW),
-        _ => Err(Verdict::Pass(Reason::NotIp)),
+        _ => Err(trace::unread(t, Verdict::Pass(Reason::NotIp))),
     };
     match outcome {
         Ok(verdict) | Err(verdict) => verdict,
@@ -93,9 +95,11 @@ pub fn stage<F: Frame, T: Tables>(frame: &mut F, t: &T, stage: Stage) -> Verdict
         Stage::Match6 => with!(V6, p => matching::route(frame, t, &p)),
         Stage::Open4 => with!(V4, p => forward::steps(frame, t, &p)),
         Stage::Open6 => with!(V6, p => forward::steps(frame, t, &p)),
+        Stage::Trace => trace::tell(frame, t),
     };
-    match outcome {
-        Ok(verdict) | Err(verdict) => verdict,
+    match (stage, outcome) {
+        (Stage::Trace, Ok(verdict) | Err(verdict)) => verdict,
+        (_, Ok(verdict) | Err(verdict)) => trace::conclude(t, stage, verdict),
     }
 }
 
@@ -103,6 +107,7 @@ pub fn stage<F: Frame, T: Tables>(frame: &mut F, t: &T, stage: Stage) -> Verdict
 fn examine<F: Frame, T: Tables>(frame: &F, t: &T) -> Outcome {
     let line = t.request().ok_or(Verdict::Drop(Reason::Inconsistent))?;
     line.store(DETAIL, 0);
+    trace::begin(line);
     Ok(Verdict::Next(match parse::link(frame)? {
         (ethertype::IPV4, at) => {
             let packet = parse::slow4(frame, at)?;
@@ -136,6 +141,9 @@ fn loaded<T: Tables, A: Family>(t: &T) -> Result<Packet<A>, Verdict> {
 #[inline(always)]
 fn route<F: Frame, T: Tables, A: Family, const SLOW: bool>(frame: &mut F, t: &T, p: &Packet<A>) -> Outcome {
     let active = active::read(t.active().ok_or(Verdict::Pass(Reason::NotOurs))?);
+    if !SLOW && active.has(active::TRACE) {
+        return Err(Verdict::SLOW);
+    }
     let service = service_of::<T, A>(t, &active, p.destination, p.destination_port(), p.protocol);
     if service == NO_SERVICE {
         if active.has(active::NAT) && server_of::<T, A>(t, &active, p.source, p.source_port(), p.protocol) != NO_SERVICE
@@ -151,6 +159,9 @@ fn route<F: Frame, T: Tables, A: Family, const SLOW: bool>(frame: &mut F, t: &T,
         }
     }
     for_us(frame, t)?;
+    if SLOW {
+        trace::service(t, active.switch, service, 0);
+    }
     if SLOW && active.has(active::RULES) {
         return matching::due::<T, A>(t, service);
     }

@@ -79,7 +79,7 @@ fn try_open<A: Family, T: Tables>(t: &T) -> Result<u64, Reason> {
 
 /// What comes next for a packet of no flow.
 #[inline(always)]
-fn next<A: Family, T: Tables>(t: &T, line: T::Double, switch: u64, r: &Request<A>) -> Result<u64, Reason> {
+fn next<A: Family, T: Tables>(t: &T, line: T::Quadruple, switch: u64, r: &Request<A>) -> Result<u64, Reason> {
     let index = line.load(flow::SERVICE) as u32;
     if index == flow::NO_SERVICE {
         return Err(Reason::NotOurs);

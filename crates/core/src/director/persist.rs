@@ -70,7 +70,13 @@ fn try_template<A: Family, T: Tables>(t: &T) -> Result<u64, Reason> {
 
 /// Orders the flow. One that begins as established, for a packet from its midst, shows at once what it is controlled by.
 #[inline(always)]
-fn bound<A: Family, T: Tables>(t: &T, line: T::Double, flags: u64, number: u32, template: u32) -> Result<u64, Reason> {
+fn bound<A: Family, T: Tables>(
+    t: &T,
+    line: T::Quadruple,
+    flags: u64,
+    number: u32,
+    template: u32,
+) -> Result<u64, Reason> {
     let step = begin(t, line, flags, number, template)?;
     let kind = flow::kind((line.load(4) >> 32) as u8);
     if step == flow::INSERT && state::established_of(kind, (line.load(6) >> 32) as u8) {

@@ -9,7 +9,7 @@ use super::{
     deliver::{self, End, Side},
     fragment, key,
     packet::Packet,
-    server_of,
+    server_of, trace,
 };
 use crate::{
     family::Family,
@@ -40,6 +40,9 @@ pub(super) fn route<F: Frame, T: Tables, A: Family, const SLOW: bool>(frame: &mu
     };
     let now = t.now();
     let number = control::destination(found.control);
+    if SLOW && let Some(line) = t.request() {
+        trace::flow(line, number, if zone == Zone::Young { trace::kind::YOUNG } else { trace::kind::KNOWN });
+    }
     if p.ttl < 2 {
         return answer::due::<T, A>(t, p, Answer::TimeExceededReply(number));
     }

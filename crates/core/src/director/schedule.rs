@@ -57,7 +57,13 @@ fn bypasses<T: Tables>(t: &T) -> bool {
 
 /// Orders the flow to this destination. One datagram that is scheduled by itself is no flow: it counts, and is gone.
 #[inline(always)]
-pub(super) fn begin<T: Tables>(t: &T, line: T::Double, flags: u64, number: u32, template: u32) -> Result<u64, Reason> {
+pub(super) fn begin<T: Tables>(
+    t: &T,
+    line: T::Quadruple,
+    flags: u64,
+    number: u32,
+    template: u32,
+) -> Result<u64, Reason> {
     let record = t.destination(number).ok_or(Reason::Inconsistent)?;
     let rest = line.load(4) >> 32;
     let (protocol, segment) = (rest as u8, (rest >> 8) as u8);

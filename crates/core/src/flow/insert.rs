@@ -66,7 +66,7 @@ pub fn insert<F: Family, T: Tables>(t: &T) -> u64 {
 #[inline(always)]
 fn place<F: Family, T: Tables>(
     t: &T,
-    line: T::Double,
+    line: T::Quadruple,
     request: &Request<F>,
     key: &Key<F>,
     zone: Zone,

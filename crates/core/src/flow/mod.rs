@@ -27,5 +27,5 @@ pub use link::Link;
 pub use request::Request;
 pub(crate) use request::{
     INSERT, NO_SERVICE, PERSIST, QUOTED, SCHEDULE, SERVICE, TEMPLATE, answer, is_step, order, order_settling, owing,
-    refuse, take,
+    refuse, settles, take,
 };

@@ -116,6 +116,12 @@ pub(crate) const fn is_step(word: u64) -> bool {
     word & LIVE == 0 && INSERT <= word & 0xff && word & 0xff <= TEMPLATE
 }
 
+/// Whether this step, which [`crate::director::open`] has named, is a flow's that settles; else it is a new one's.
+#[inline(always)]
+pub(crate) const fn settles(step: u64) -> bool {
+    step & 0xff == INSERT
+}
+
 /// Takes this step and those that follow from it. Gives the flow's control word.
 #[inline(always)]
 pub(crate) fn take<F: Family, T: Tables>(t: &T, step: u64) -> Result<u64, Reason> {

@@ -135,6 +135,27 @@ pub fn pick<T: Tables>(t: &T, index: u32, arrival: &Arrival) -> Result<u32, Reas
     }
 }
 
+/// Where a scheduler that goes by a sequence or a table begins to look, and of how many places: for whoever explains a
+/// choice.
+pub fn place<B: Block>(service: B, arrival: &Arrival) -> Option<(u64, u64)> {
+    let slot = |hash: u32, slots: u32| Some((u64::from(hash), u64::from(slots)));
+    match service.load(0) as u8 {
+        ROUND => {
+            let (round, cursor) = (service.load(1), service.load(service::CURSOR));
+            Some(((cursor & !HEAD).checked_rem(round)?, round))
+        }
+        12 => slot(sh::hash(sh::client(service, arrival)), sh::SLOTS),
+        13 => slot(sh::hash(fold(arrival.destination)), sh::SLOTS),
+        14 => slot(mh::hash(mh::PLACE, sh::client(service, arrival)) % mh::SLOTS, mh::SLOTS),
+        _ => None,
+    }
+}
+
+/// What lblc and lblcr remember an address by; the others remember none.
+pub fn remembers<B: Block>(service: B, arrival: &Arrival) -> Option<[u64; 4]> {
+    matches!(service.load(0) as u8, 10 | 11).then(|| lblc::key(service, arrival))
+}
+
 /// First slot and number of slots of a list, a table or the first ring.
 #[inline(always)]
 fn slots<B: Block>(service: B) -> (u32, u32) {

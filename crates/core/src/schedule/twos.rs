@@ -39,7 +39,7 @@ pub(super) fn pick<T: Tables>(t: &T, service: T::Line, _: &Arrival) -> u32 {
 /// The first available server up to which the weights' sum is not less than a number from 0 to `total`, both included:
 /// so the first server has one chance more.
 #[inline(always)]
-fn drawn<T: Tables>(t: &T, scratch: T::Double, service: T::Line, total: u64) -> Candidate {
+fn drawn<T: Tables>(t: &T, scratch: T::Quadruple, service: T::Line, total: u64) -> Candidate {
     let drawn = draw(t, total + 1);
     let mut found = Candidate::NONE;
     scratch.store(SUM, 0);

@@ -10,6 +10,8 @@ pub const SWITCH: usize = 0;
 pub const MULTIPLIER: usize = 1;
 /// Word `RULES_OF + half`: how many match rules that half has.
 pub const RULES_OF: usize = 3;
+/// Word of the second until which user space wants to be told of decisions: see [`TRACE`].
+pub const TRACE_UNTIL: usize = 5;
 
 /// Bit of the switch: the second half is in use.
 pub const SECOND: u64 = 1;
@@ -19,6 +21,9 @@ pub const NAT: u64 = 2;
 pub const RULES: u64 = 4;
 /// Bit of the switch: some service or NAT server has port 0, which is any.
 pub const ANY_PORT: u64 = 8;
+
+/// Bit of the switch: user space wants to be told of decisions, so every frame takes the slow way.
+pub const TRACE: u64 = 1 << 4;
 
 /// conn_reuse_mode is not 0: a connection that begins on the ports of one that is over is scheduled anew.
 pub const REUSE: u64 = 1 << 8;

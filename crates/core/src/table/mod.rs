@@ -11,6 +11,7 @@ pub mod interface;
 pub mod load;
 pub mod rule;
 pub mod service;
+pub mod trace;
 
 /// Of all layouts together. A daemon adopts pinned maps only if this is the same.
-pub const VERSION: u64 = 2;
+pub const VERSION: u64 = 3;

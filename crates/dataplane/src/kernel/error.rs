@@ -22,6 +22,9 @@ pub enum Error {
     /// The kernel refused the programs.
     #[error("the kernel refused the programs: {0}; a kernel of 5.17 or later and CAP_BPF, CAP_NET_ADMIN are needed")]
     Load(String),
+    /// Maps without pins have no twin.
+    #[error("the tables are not pinned, so nothing can be tried on them")]
+    Unpinned,
     /// The program could not be attached.
     #[error("interface {interface}: the program could not be attached: {reason}")]
     Attach {

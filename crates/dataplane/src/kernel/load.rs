@@ -4,10 +4,10 @@ use super::{Error, Kernel, bpffs, mapping::Mapping};
 use crate::{Area, Sizes, memory::constants};
 use aya::{
     Ebpf, EbpfLoader,
-    maps::{HashMap, Map, MapData, PerCpuArray, ProgramArray},
+    maps::{HashMap, Map, MapData, PerCpuArray, ProgramArray, RingBuf},
     programs::Xdp,
 };
-use relvs_core::{Stage, table};
+use relvs_core::{Constants, Stage, table};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
@@ -19,7 +19,7 @@ use std::{
 /// Maps beside the areas that outlive a program: a new one goes on with them.
 const KEPT: [&str; 6] = ["HOPS_BY_MAC", "FRAGMENTS", "NEAR", "COUNTERS", "REASONS", "ANSWERS"];
 /// The stages' programs, in the order of [`Stage`].
-const STAGES: [&str; Stage::COUNT] = [
+pub(super) const STAGES: [&str; Stage::COUNT] = [
     "slow_parse",
     "slow_packet4",
     "slow_packet6",
@@ -37,6 +37,7 @@ const STAGES: [&str; Stage::COUNT] = [
     "slow_match6",
     "slow_open4",
     "slow_open6",
+    "slow_trace",
 ];
 /// The other programs of a director.
 const PROGRAMS: [&str; 3] = ["director", "clock", "pass"];
@@ -91,15 +92,8 @@ impl Kernel {
         let (second_shift, second) = super::run::second(shape.hz);
         let sizes = shape.sizes;
         let fixed = constants(&sizes, shape.multipliers);
-        let mut loader = EbpfLoader::new();
-        loader
-            .override_global("MULTIPLIERS", &fixed.multipliers, true)
-            .override_global("MASKS4", &fixed.masks4, true)
-            .override_global("MASKS6", &fixed.masks6, true)
-            .override_global("SET_MASK", &fixed.set_mask, true)
-            .override_global("RULES_HALF", &fixed.rules, true)
-            .override_global("SECOND_SHIFT", &second_shift, true)
-            .map_max_entries("COUNTERS", sizes.destinations);
+        let mut loader = loader(&fixed, &second_shift);
+        loader.map_max_entries("COUNTERS", sizes.destinations);
         for area in Area::ALL {
             loader.map_max_entries(area.map(), area.records(&sizes));
         }
@@ -117,6 +111,7 @@ impl Kernel {
             let words = area.words() * area.records(&sizes) as usize;
             areas.insert(area, Mapping::new(data(&bpf, area.map())?, words)?);
         }
+        let events = RingBuf::try_from(take(&mut bpf, "EVENTS")?).map_err(|e| Error::map("EVENTS", e))?;
         let hops_by_mac =
             Mutex::new(HashMap::try_from(take(&mut bpf, "HOPS_BY_MAC")?).map_err(|e| Error::map("HOPS_BY_MAC", e))?);
         let wanted = HashMap::try_from(take(&mut bpf, "WANTED")?).map_err(|e| Error::map("WANTED", e))?;
@@ -124,8 +119,10 @@ impl Kernel {
         let counters =
             Mutex::new(PerCpuArray::try_from(take(&mut bpf, "COUNTERS")?).map_err(|e| Error::map("COUNTERS", e))?);
         let reasons = PerCpuArray::try_from(take(&mut bpf, "REASONS")?).map_err(|e| Error::map("REASONS", e))?;
+        let tails = Some(connect(&mut bpf)?);
         let mut kernel = Kernel {
             bpf,
+            events: Mutex::new(events),
             sizes,
             constants: fixed,
             second_shift,
@@ -137,31 +134,22 @@ impl Kernel {
             reasons,
             pins,
             adopted,
-            tails: None,
+            tails,
             tails_pin: None,
         };
-        kernel.connect()?;
+        kernel.pin_tails()?;
         Ok(kernel)
     }
 
-    /// Connects the stages. Their table must stay open or pinned: else the kernel would empty it.
-    fn connect(&mut self) -> Result<(), Error> {
-        let mut tails = ProgramArray::try_from(take(&mut self.bpf, "TAILS")?).map_err(|e| Error::map("TAILS", e))?;
-        for (index, name) in STAGES.into_iter().enumerate() {
-            let program = xdp(&mut self.bpf, name)?;
-            let fd = program.fd().map_err(|e| Error::Load(Error::chain(&e)))?;
-            tails.set(index as u32, fd, 0).map_err(|e| Error::map("TAILS", e))?;
-        }
-        match &self.pins {
-            None => self.tails = Some(tails),
-            Some(pins) => {
-                // A name of its own: links still lead to the programs of the daemon before, and these to their stages.
-                let free = (0u32..).map(|n| pins.join(format!("{TAILS}{n}"))).find(|path| !path.exists());
-                let path = free.ok_or(Error::Full("pins"))?;
-                tails.pin(&path).map_err(|e| Error::Load(Error::chain(&e)))?;
-                self.tails_pin = Some(path);
-            }
-        }
+    /// Pins the stages' table, if there are pins.
+    fn pin_tails(&mut self) -> Result<(), Error> {
+        let Some(pins) = &self.pins else { return Ok(()) };
+        let Some(tails) = self.tails.take() else { return Ok(()) };
+        // A name of its own: links still lead to the programs of the daemon before, and these to their stages.
+        let free = (0u32..).map(|n| pins.join(format!("{TAILS}{n}"))).find(|path| !path.exists());
+        let path = free.ok_or(Error::Full("pins"))?;
+        tails.pin(&path).map_err(|e| Error::Load(Error::chain(&e)))?;
+        self.tails_pin = Some(path);
         Ok(())
     }
 
@@ -183,17 +171,40 @@ impl Kernel {
     }
 }
 
+/// A loader that gives programs these constants.
+pub(super) fn loader<'a>(constants: &'a Constants, second_shift: &'a u32) -> EbpfLoader<'a> {
+    let mut loader = EbpfLoader::new();
+    loader
+        .override_global("MULTIPLIERS", &constants.multipliers, true)
+        .override_global("MASKS4", &constants.masks4, true)
+        .override_global("MASKS6", &constants.masks6, true)
+        .override_global("SET_MASK", &constants.set_mask, true)
+        .override_global("RULES_HALF", &constants.rules, true)
+        .override_global("SECOND_SHIFT", second_shift, true);
+    loader
+}
+
+/// Connects the stages, which are loaded. Their table must stay open or pinned: else the kernel would empty it.
+pub(super) fn connect(bpf: &mut Ebpf) -> Result<ProgramArray<MapData>, Error> {
+    let mut tails = ProgramArray::try_from(take(bpf, "TAILS")?).map_err(|e| Error::map("TAILS", e))?;
+    for (index, name) in STAGES.into_iter().enumerate() {
+        let fd = xdp(bpf, name)?.fd().map_err(|e| Error::Load(Error::chain(&e)))?;
+        tails.set(index as u32, fd, 0).map_err(|e| Error::map("TAILS", e))?;
+    }
+    Ok(tails)
+}
+
 /// A program of the object.
 pub(super) fn xdp<'a>(bpf: &'a mut Ebpf, name: &str) -> Result<&'a mut Xdp, Error> {
     let program = bpf.program_mut(name).ok_or_else(|| Error::Missing(format!("program {name}")))?;
     program.try_into().map_err(|_| Error::Missing(format!("XDP program {name}")))
 }
 
-fn take(bpf: &mut Ebpf, name: &str) -> Result<Map, Error> {
+pub(super) fn take(bpf: &mut Ebpf, name: &str) -> Result<Map, Error> {
     bpf.take_map(name).ok_or_else(|| Error::Missing(format!("map {name}")))
 }
 
-fn data<'a>(bpf: &'a Ebpf, name: &str) -> Result<&'a MapData, Error> {
+pub(super) fn data<'a>(bpf: &'a Ebpf, name: &str) -> Result<&'a MapData, Error> {
     match bpf.map(name) {
         Some(Map::Array(data)) => Ok(data),
         _ => Err(Error::Missing(format!("array {name}"))),

@@ -10,16 +10,19 @@ mod links;
 mod load;
 mod mapping;
 mod run;
+mod trace;
+mod twin;
 
 pub use decapsulator::Decapsulator;
 pub use error::Error;
 pub use links::Mode;
 pub use run::Run;
+pub use twin::{Tried, Twin};
 
 use crate::{Area, Counters, Side, Sizes};
 use aya::{
     Ebpf,
-    maps::{HashMap, MapData, PerCpuArray, ProgramArray},
+    maps::{HashMap, MapData, PerCpuArray, ProgramArray, RingBuf},
 };
 use mapping::Mapping;
 use relvs_core::{Constants, Reason};
@@ -41,6 +44,7 @@ pub struct Kernel {
     wanted: Mutex<HashMap<MapData, [u64; 2], u32>>,
     counters: Mutex<PerCpuArray<MapData, [u64; 8]>>,
     reasons: PerCpuArray<MapData, u64>,
+    events: Mutex<RingBuf<MapData>>,
     /// Where the maps are pinned, if they are.
     pins: Option<PathBuf>,
     adopted: bool,

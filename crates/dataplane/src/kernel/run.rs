@@ -30,6 +30,15 @@ impl Kernel {
         Ok(Run { action: result.return_value, frame: out })
     }
 
+    /// Runs the director on a frame that comes in on the interface of this index, in the calling thread's namespace.
+    ///
+    /// # Errors
+    ///
+    /// The kernel refused: it may have no such interface.
+    pub fn run_on(&self, ingress: u32, frame: &[u8]) -> Result<Run, Error> {
+        run_on(self.program("director")?, ingress, frame)
+    }
+
     /// Runs a program on a frame again and again, each time on what the time before left of it.
     ///
     /// # Errors
@@ -68,6 +77,23 @@ impl Kernel {
     pub(super) fn jiffies(&self) -> Result<u32, Error> {
         ticks(self.program("clock")?)
     }
+}
+
+/// Runs a program on a frame that comes in on this interface.
+pub(super) fn run_on(program: &Xdp, ingress: u32, frame: &[u8]) -> Result<Run, Error> {
+    let mut out = vec![0; frame.len() + 256];
+    // xdp_md: data, data_end, data_meta, ingress_ifindex, rx_queue_index, egress_ifindex.
+    let fields = [0, frame.len() as u32, 0, ingress, 0, 0];
+    let context: Vec<u8> = fields.iter().flat_map(|field| field.to_ne_bytes()).collect();
+    let options = TestRunOptions {
+        data_in: Some(frame),
+        data_out: Some(&mut out),
+        ctx_in: Some(&context),
+        ..TestRunOptions::new()
+    };
+    let result = program.test_run(options).map_err(|e| Error::Run(Error::chain(&e)))?;
+    out.truncate(result.data_size_out as usize);
+    Ok(Run { action: result.return_value, frame: out })
 }
 
 fn ticks(clock: &Xdp) -> Result<u32, Error> {

@@ -115,7 +115,7 @@ impl<'a> Tables for Cpu<'a> {
     fn flows6(&self, zone: Zone, bucket: u32) -> Option<Self::Quadruple> {
         self.cut(if zone == Zone::Settled { Area::Flows6 } else { Area::Young6 }, bucket)
     }
-    fn request(&self) -> Option<Self::Double> {
+    fn request(&self) -> Option<Self::Quadruple> {
         cells(&self.memory.requests, self.number as u32)
     }
     fn open4(&self) -> u64 {
@@ -175,6 +175,22 @@ impl<'a> Tables for Cpu<'a> {
     }
     fn answers(&self) -> Option<Self::Line> {
         cells(&self.memory.answers, self.number as u32)
+    }
+    fn tracing(&self, slot: u32) -> Option<Self::Line> {
+        self.cut(Area::Trace, slot)
+    }
+    fn emit(&self) -> bool {
+        const ROOM: usize = 1 << 12;
+        let Some(line) = self.request() else { return false };
+        let mut events = lock(&self.memory.events);
+        let room = events.len() < ROOM;
+        if room {
+            events.push_back(std::array::from_fn(|at| line.load(director::EVENT + at)));
+        }
+        room
+    }
+    fn nanoseconds(&self) -> u64 {
+        u64::from(self.now()) * 1_000_000_000
     }
     fn count(&self, destination: u32, bytes: u32, reply: bool) {
         let at = destination as usize * 8 + if reply { 3 } else { 1 };

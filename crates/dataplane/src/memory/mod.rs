@@ -11,9 +11,9 @@ pub use cpu::Cpu;
 use crate::{Area, Counters, Error, Side, Sizes};
 use cells::zeroed;
 use known::Known;
-use relvs_core::{Constants, Reason, Route, Verdict};
+use relvs_core::{Constants, Reason, Route, Verdict, table::trace::EVENT};
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{
@@ -42,6 +42,8 @@ pub struct Memory {
     pub routes: Mutex<HashMap<[u64; 2], Route>>,
     counters: Vec<AtomicU64>,
     reasons: Vec<AtomicU64>,
+    /// What user space was told, the oldest first.
+    pub events: Mutex<VecDeque<[u64; EVENT]>>,
     /// Of each CPU.
     requests: Vec<AtomicU64>,
     answers: Vec<AtomicU64>,
@@ -72,7 +74,8 @@ impl Memory {
             routes: Mutex::default(),
             counters: zeroed(8 * sizes.destinations as usize),
             reasons: zeroed(Reason::COUNT),
-            requests: zeroed(16 * CPUS),
+            events: Mutex::default(),
+            requests: zeroed(32 * CPUS),
             answers: zeroed(8 * CPUS),
         }
     }

@@ -6,6 +6,7 @@ use crate::{
     packet::{ACK, Packet, SYN, tunnelled},
     random::{Random, cases},
     tables::{DR, NAT, Plan, Vip},
+    traced,
     world::{
         CLIENTS, DIRECTOR, MULTIPLIERS, Program, World, client, client_mac, dip, hex, lost, no_services, plan, port,
         rip, server, server_mac, small, vip, within,
@@ -37,6 +38,7 @@ fn stay() {
 struct Reached {
     verdicts: BTreeSet<&'static str>,
     reasons: BTreeSet<Reason>,
+    told: usize,
 }
 
 impl Reached {
@@ -58,7 +60,8 @@ impl Reached {
 }
 
 /// What the director is told while frames come: which settings hold, whether there are marks and services of any port,
-/// and the weight of every other server of the service that loses its servers' weights.
+/// and the weight of every other server of the service that loses its servers' weights. In every other phase it tells
+/// of what it decides.
 const PHASES: [(u64, bool, u32); 8] = [
     (active::REUSE, true, 1),
     (active::REUSE, false, 1),
@@ -93,6 +96,7 @@ fn compare(world: &World, r: Random, cases: usize, reached: &mut Reached, tables
         let here = |error| format!("case {case}: {error}\nframe  {}", hex(&frame));
         let (verdict, _) = world.both(Program::Director, &frame).map_err(here)?;
         reached.verdict(verdict);
+        reached.told += traced::same(world).map_err(here)?;
         if case % 8 == 0 || matches!(verdict, Verdict::Drop(_)) {
             world.reasons().map_err(here)?;
         }
@@ -115,8 +119,9 @@ fn kernel_and_host_agree() {
             crate::world::decapsulate(&mut world, vip(six));
         }
         let (cases, begin, mut reached) = (cases(CASES), Instant::now(), Reached::default());
-        for phase in PHASES {
+        for (turn, phase) in PHASES.into_iter().enumerate() {
             enter(&mut world, phase);
+            traced::ask(&world, turn % 2 == 1);
             let seed = Random::new(r.next());
             let compared = compare(&world, seed, cases / PHASES.len(), &mut reached, true);
             compared.unwrap_or_else(|error| panic!("settings {phase:x?}: {error}"));
@@ -124,6 +129,8 @@ fn kernel_and_host_agree() {
         println!("{cases} frames in {:?}", begin.elapsed());
         let missed = world.stages_missed();
         assert!(missed.is_empty(), "stages that no frame went through: {missed:?}");
+        println!("told of {} frames", reached.told);
+        assert!(world.kernel.is_none() || reached.told > cases / 20, "told of {}", reached.told);
         reached.reasons(&world);
         for reason in Reason::ALL {
             let count = world.memory.reason(*reason).unwrap() + world.server.reason(*reason).unwrap();

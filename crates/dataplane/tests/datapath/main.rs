@@ -24,6 +24,7 @@ mod services;
 mod settings;
 mod tables;
 mod thresholds;
+mod traced;
 mod upkeep;
 mod wildcard;
 mod world;
