@@ -11,6 +11,7 @@ mod address;
 mod diagnostic;
 mod draft;
 mod duration;
+pub mod keepalived;
 pub mod keys;
 mod lines;
 mod marks;

@@ -1,0 +1,88 @@
+//! The language of `keepalived.conf(5)`: from files to statements.
+//!
+//! What a keyword means is not known here. Reading never fails: it gives what it understood, and diagnostics, within
+//! bounds of time and memory whatever the text says. It opens no file itself: [`Files`] does. Behaviour is that of
+//! keepalived 2.2 to 2.4 (lib/parser.c, and the manual page's section ADVANCED CONFIGURATION), but for two things: a block
+//! whose keyword is unknown is left out as a whole, where keepalived reads its lines as if they stood outside; and a
+//! value that refers to itself is an error.
+
+mod block;
+mod comment;
+mod definition;
+mod include;
+mod limits;
+mod predefined;
+mod reader;
+mod repeat;
+mod text;
+mod words;
+
+pub use block::Statement;
+pub use include::{Files, Found};
+pub use limits::Limits;
+pub use text::Place;
+pub use words::{Unclosed, Word, shell_words};
+
+use crate::{Diagnostic, Location, Severity};
+use reader::Reader;
+
+/// What a reader must know of where it runs.
+#[derive(Clone, Debug, Default)]
+pub struct Host {
+    /// Compared with the word after `@`: the first part of the host's name, if nothing else is said (`-i`).
+    pub config_id: String,
+    /// Makes the numbers of `${_RANDOM}`.
+    pub seed: u64,
+    /// Gives the value of an environment variable, for `${_ENV NAME}`.
+    pub environment: std::collections::BTreeMap<String, String>,
+}
+
+/// A file as it was read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Source {
+    /// Its name, as it was asked for.
+    pub name: String,
+    /// What is in it. Bytes that are no UTF-8 are replaced.
+    pub text: String,
+}
+
+/// What was read.
+#[derive(Clone, Debug, Default)]
+pub struct Document {
+    /// Every file, in the order in which they were opened; the first is the one that was asked for.
+    pub sources: Vec<Source>,
+    /// The statements outside any block.
+    pub statements: Vec<Statement>,
+    /// What is to be said about the language; not about keywords.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Document {
+    /// Reads a file and what it includes.
+    pub fn read(files: &dyn Files, name: &str, host: &Host) -> Document {
+        Document::read_within(files, name, host, &Limits::default())
+    }
+
+    /// The same within other limits.
+    pub fn read_within(files: &dyn Files, name: &str, host: &Host, limits: &Limits) -> Document {
+        let mut reader = Reader::open(files, name, host, limits);
+        let statements = block::statements(&mut reader, limits);
+        let (sources, problems) = reader.close();
+        let mut document = Document { sources, statements, diagnostics: Vec::new() };
+        document.diagnostics =
+            problems.into_iter().map(|(severity, place, fault)| document.diagnose(severity, place, fault)).collect();
+        document
+    }
+
+    /// Something to say about a place.
+    pub(crate) fn diagnose(&self, severity: Severity, place: Place, fault: crate::report::Fault) -> Diagnostic {
+        let Location { line, column, length } = place.location();
+        let file = self.sources.get(place.file).map(|source| source.name.clone()).unwrap_or_default();
+        Diagnostic { severity, file, line, column, length, message: fault.message, help: fault.help }
+    }
+
+    /// The text of a file by its name, for [`Diagnostic::render`].
+    pub fn text(&self, file: &str) -> &str {
+        self.sources.iter().find(|source| source.name == file).map_or("", |source| &source.text)
+    }
+}
