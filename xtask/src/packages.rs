@@ -22,6 +22,7 @@ const TEST: &[Need] = &[
     Need { program: "sysctl", packages: &["procps"], purpose: "the lab's real servers: arp_ignore, rp_filter" },
     Need { program: "nginx", packages: &["nginx"], purpose: "real servers; its service is not started" },
     Need { program: "curl", packages: &["curl"], purpose: "real clients" },
+    Need { program: "mandoc", packages: &["mandoc"], purpose: "faults in manual pages" },
 ];
 
 /// What the tests against a real kernel IPVS want. Not every system has it: without it they are skipped.

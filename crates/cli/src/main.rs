@@ -6,12 +6,16 @@
 #![allow(clippy::print_stderr, reason = "a command line prints")]
 
 mod check;
+mod completions;
 mod drain;
 mod flows;
 mod ipvsadm;
+mod log;
+mod man;
 mod outcome;
 mod plan;
 mod realserver;
+mod reload;
 mod remote;
 mod run;
 mod server;
@@ -53,6 +57,8 @@ enum Command {
     Plan(plan::Plan),
     /// Bring a configuration file into force: all of it, or nothing
     Apply(plan::Apply),
+    /// Have the director read its configuration file again; shows what that changed
+    Reload,
     /// Show, add, change and delete virtual services
     #[command(subcommand)]
     Service(service::Command),
@@ -78,6 +84,11 @@ enum Command {
     /// Lay a network of namespaces to try relvs in, on this machine alone
     #[command(subcommand)]
     Lab(relvs_lab::cli::LabCommand),
+    /// Write a shell's completions for relvs or ipvsadm to standard output
+    Completions(completions::Arguments),
+    /// Write the manual pages into a directory
+    #[command(hide = true)]
+    Man(man::Arguments),
 }
 
 /// Words that are another program's.
@@ -100,7 +111,15 @@ fn main() -> ExitCode {
     }
     let Arguments { run_dir, remote, command } = Arguments::parse();
     // Where no director is asked, nothing that is said of the way to one can be wrong.
-    let here = matches!(command, Command::Run(_) | Command::Check(_) | Command::Realserver(_) | Command::Lab(_));
+    let here = matches!(
+        command,
+        Command::Run(_)
+            | Command::Check(_)
+            | Command::Realserver(_)
+            | Command::Lab(_)
+            | Command::Completions(_)
+            | Command::Man(_)
+    );
     let client = if here { Ok(Client::new(&run_dir)) } else { remote.client(&run_dir) };
     match client {
         Ok(client) => carry_out(command, client, run_dir),
@@ -123,6 +142,9 @@ fn carry_out(command: Command, client: Client, run_dir: PathBuf) -> ExitCode {
         Command::Drain(drain) => drain::drain(&drain, &client),
         Command::Flows(flows) => flows::flows(flows, &client),
         Command::Realserver(command) => realserver::realserver(command, run_dir),
+        Command::Reload => reload::reload(&client),
+        Command::Completions(completions) => completions::completions(&completions),
+        Command::Man(man) => man::man(&man),
         Command::Lab(command) => match relvs_lab::cli::run(command, &mut std::io::stdout()) {
             Ok(code) => code,
             Err(error) => complain(&[format!("{error:#}")]),

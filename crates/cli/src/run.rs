@@ -1,9 +1,9 @@
 //! `relvs run`.
 
+use crate::log;
 use clap::{Args, ValueEnum};
 use relvs_daemon::{Options, Source};
-use std::{io::IsTerminal as _, path::PathBuf, process::ExitCode};
-use tracing_subscriber::EnvFilter;
+use std::{path::PathBuf, process::ExitCode};
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -16,6 +16,9 @@ pub(crate) struct Arguments {
     /// How to attach to interfaces
     #[arg(long, value_enum)]
     xdp_mode: Option<Mode>,
+    /// How to write the log; RELVS_LOG says how much: error, warn, info (the default), debug, trace
+    #[arg(long, value_enum, env = "RELVS_LOG_FORMAT", default_value = "auto")]
+    log_format: log::Format,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -39,13 +42,7 @@ impl From<Mode> for relvs_model::XdpMode {
 }
 
 pub(crate) fn run(arguments: Arguments, run_dir: PathBuf) -> ExitCode {
-    let filter = EnvFilter::try_from_env("RELVS_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_target(false)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr)
-        .init();
+    log::start(arguments.log_format);
     // The configuration may be read again after the working directory has gone.
     let config = match arguments.config.map(std::path::absolute).transpose() {
         Ok(config) => config,

@@ -11,6 +11,7 @@ mod files;
 pub mod realserver;
 mod run;
 mod server;
+mod service_manager;
 
 pub use configuration::{Source, read};
 pub use decapsulator::Pinned as PinnedDecapsulator;

@@ -5,9 +5,13 @@ use crate::{
     director::Director,
     files,
     server::{self, WAITING},
+    service_manager,
 };
 use relvs_net::{Event, Events};
-use rustix::event::{PollFd, PollFlags};
+use rustix::{
+    event::{PollFd, PollFlags},
+    thread::CapabilitySet,
+};
 use std::{io, path::PathBuf, time::Duration};
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -55,10 +59,9 @@ pub fn run(options: &Options) -> Result<(), Error> {
         tracing::warn!("{warning}");
     }
     let run_dir = &options.run_dir;
-    if !rustix::process::geteuid().is_root() {
-        tracing::warn!(
-            "not root: CAP_BPF and CAP_NET_ADMIN are needed, and CAP_SYS_ADMIN to mount the bpffs of the run directory"
-        );
+    let missing = missing_capabilities();
+    if !missing.is_empty() {
+        tracing::warn!("not permitted: {}; the kernel will refuse what needs it", missing.join(", "));
     }
     let here = |e: io::Error| Error::one(format!("{}: {e}", run_dir.display()));
     let Some(_lock) = files::lock(run_dir).map_err(here)? else {
@@ -69,9 +72,23 @@ pub fn run(options: &Options) -> Result<(), Error> {
     };
     // Before the first question to the kernel, so that no change falls between the two.
     let events = Events::open().map_err(Error::one)?;
+    service_manager::starting(state.services.iter().map(|service| service.servers.len()).sum());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(here)?;
     let director = Director::start(run_dir, options.source.clone(), state).map_err(Error::one)?;
     runtime.block_on(serve(director, events, options))
+}
+
+/// Which capabilities a director needs and this process lacks. To mount the bpffs, where it is not yet, is one more matter.
+fn missing_capabilities() -> Vec<&'static str> {
+    let needed = [
+        (CapabilitySet::BPF, "CAP_BPF"),
+        (CapabilitySet::NET_ADMIN, "CAP_NET_ADMIN"),
+        // The verifier follows pointers into packets and tables as the programs have them.
+        (CapabilitySet::PERFMON, "CAP_PERFMON"),
+    ];
+    // Where they cannot be asked for, the kernel's refusals will say what is missing.
+    let Ok(sets) = rustix::thread::capabilities(None) else { return Vec::new() };
+    needed.into_iter().filter(|(one, _)| !sets.effective.contains(*one)).map(|(_, name)| name).collect()
 }
 
 async fn serve(mut director: Director, events: Events, options: &Options) -> Result<(), Error> {
@@ -89,6 +106,12 @@ async fn serve(mut director: Director, events: Events, options: &Options) -> Res
     estimate.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut retry = interval(RETRY);
     retry.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let period = service_manager::period();
+    // Asked for by nobody, it is seldom.
+    let mut alive = interval(period.unwrap_or(Duration::from_secs(3600)));
+    alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut headline = director.headline();
+    service_manager::ready(&headline);
     tracing::info!("ready: control socket {}", path.display());
     loop {
         // What fails here may work the next time; forwarding goes on meanwhile.
@@ -111,7 +134,19 @@ async fn serve(mut director: Director, events: Events, options: &Options) -> Res
                 Ok(changes) => director.notice(&changes),
                 Err(error) => return Err(Error::one(format!("the network's changes cannot be followed: {error}"))),
             },
-            _ = tick.tick() => director.tick(),
+            // Here and nowhere else: a loop that hangs gives no sign of life.
+            _ = alive.tick() => {
+                service_manager::alive();
+                Ok(())
+            }
+            _ = tick.tick() => {
+                let now = director.headline();
+                if now != headline {
+                    service_manager::status(&now);
+                    headline = now;
+                }
+                director.tick()
+            }
             _ = estimate.tick() => director.estimate(),
             _ = retry.tick() => director.retry(),
             Some(question) = questions.recv() => {
@@ -123,6 +158,7 @@ async fn serve(mut director: Director, events: Events, options: &Options) -> Res
             tracing::error!("{error}");
         }
     }
+    service_manager::stopping();
     server.abort();
     tracing::info!("ending");
     let _ = std::fs::remove_file(&path);

@@ -18,26 +18,35 @@ pub fn help(program: &str) -> String {
     text += "\nShows and changes the virtual services of relvs.\n\n";
     text += &format!("Usage: {program} COMMAND [OPTION]...\n");
     text += &format!("       {program}  shows the table\n");
+    for (title, entries) in groups() {
+        section(&mut text, title, &entries);
+    }
+    text
+}
+
+/// All options, by the commands that take them, in the order of the help.
+pub(crate) fn groups() -> Vec<(&'static str, Vec<&'static Entry>)> {
     let of = |role: fn(&Role) -> bool| OPTIONS.iter().filter(move |entry| role(&entry.role)).collect::<Vec<_>>();
-    section(&mut text, "Commands", &of(|role| matches!(role, Role::Command(_) | Role::Help | Role::Version)));
     let commands = |id: &Id, kind: Kind| id.use_in(kind).is_some();
-    let group = |title: &str, kind: Kind, not: &[Kind], text: &mut String| {
+    let group = |title: &'static str, kind: Kind, not: &[Kind]| {
         let takes = |entry: &&Entry| match entry.role {
             Role::Says(id) => commands(&id, kind) && !not.iter().any(|other| commands(&id, *other)),
             Role::Six => kind == Kind::DeleteService,
             Role::Sort => kind == Kind::List,
             Role::Command(_) | Role::Help | Role::Version => false,
         };
-        section(text, title, &OPTIONS.iter().filter(takes).collect::<Vec<_>>());
+        (title, OPTIONS.iter().filter(takes).collect::<Vec<_>>())
     };
-    group("Which service", Kind::DeleteService, &[], &mut text);
-    group("-A and -E", Kind::AddService, &[Kind::DeleteService], &mut text);
-    group("-a, -e and -d", Kind::DeleteServer, &[Kind::DeleteService], &mut text);
-    group("-a and -e", Kind::AddServer, &[Kind::DeleteServer], &mut text);
-    group("-L", Kind::List, &[Kind::Zero], &mut text);
-    group("-S", Kind::Save, &[], &mut text);
-    group("--start-daemon", Kind::StartDaemon, &[], &mut text);
-    text
+    vec![
+        ("Commands", of(|role| matches!(role, Role::Command(_) | Role::Help | Role::Version))),
+        group("Which service", Kind::DeleteService, &[]),
+        group("-A and -E", Kind::AddService, &[Kind::DeleteService]),
+        group("-a, -e and -d", Kind::DeleteServer, &[Kind::DeleteService]),
+        group("-a and -e", Kind::AddServer, &[Kind::DeleteServer]),
+        group("-L", Kind::List, &[Kind::Zero]),
+        group("-S", Kind::Save, &[]),
+        group("--start-daemon", Kind::StartDaemon, &[]),
+    ]
 }
 
 fn section(text: &mut String, title: &str, entries: &[&Entry]) {

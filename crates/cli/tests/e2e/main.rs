@@ -26,6 +26,7 @@ mod quoted;
 mod realserver;
 mod restart;
 mod schedulers;
+mod service_manager;
 mod status;
 mod swaps;
 mod wrong;

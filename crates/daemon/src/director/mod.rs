@@ -15,7 +15,7 @@ mod ways;
 pub(crate) use change::Guard;
 pub(crate) use flows::Wanted;
 
-use crate::{Source, decapsulator::address};
+use crate::{Source, decapsulator::address, service_manager};
 use relvs_control::{Control, Desired, Limits, Statistics};
 use relvs_dataplane::{Kernel, Scan, Side as _, Sizes, Timeouts, load_of, object, scan, withdraw};
 use relvs_model::{OnExit, ServiceKey, State};
@@ -171,6 +171,10 @@ impl Director {
 
     /// Reads the configuration again. Gives the plan that was carried out; nothing is changed on errors.
     pub(crate) fn reload(&mut self) -> Result<String, Vec<String>> {
+        service_manager::reloading(|| self.read_again())
+    }
+
+    fn read_again(&mut self) -> Result<String, Vec<String>> {
         let (state, warnings) = crate::read(&self.source)?;
         for warning in warnings {
             tracing::warn!("{warning}");

@@ -53,6 +53,15 @@ impl Director {
         })
     }
 
+    /// What is served, in half a line.
+    pub(crate) fn headline(&self) -> String {
+        let services = &self.control.desired().services;
+        let servers: usize = services.iter().map(|service| service.servers.len()).sum();
+        let interfaces: Vec<String> = self.served.iter().map(|s| format!("{} ({})", s.name, s.mode)).collect();
+        let interfaces = if interfaces.is_empty() { "no interface".to_owned() } else { interfaces.join(", ") };
+        format!("{} services, {servers} servers, serving {interfaces}", services.len())
+    }
+
     /// Every service, or only this one.
     pub(crate) fn services(&self, only: Option<ServiceKey>) -> Result<Vec<Service>, Error> {
         let is_wanted = |key: ServiceKey| only.is_none_or(|only| only == key);

@@ -3,6 +3,7 @@
 use super::Error;
 use rustix::{
     fs::statfs,
+    io::Errno,
     mount::{MountFlags, mount},
 };
 use std::{ffi::CString, fs, io, path::Path};
@@ -18,7 +19,17 @@ pub(super) fn ensure(directory: &Path) -> Result<(), Error> {
     }
     let mode = CString::from(c"mode=0700");
     mount("bpf", directory, "bpf", MountFlags::empty(), Some(mode.as_c_str()))
-        .map_err(|e| Error::file(directory, io::Error::from(e)))
+        .map_err(|e| Error::file(directory, refused(e)))
+}
+
+/// Why there is no bpffs. Who may not mount one is told what to do.
+fn refused(error: Errno) -> io::Error {
+    if error != Errno::PERM {
+        return error.into();
+    }
+    io::Error::other(
+        "to mount a bpffs here needs CAP_SYS_ADMIN; mount one before (mount -t bpf bpf DIRECTORY, then chown), or run as root",
+    )
 }
 
 /// Whether `directory` is a bpffs.

@@ -20,7 +20,9 @@ pub enum Error {
     #[error("the BPF object has no {0}; rebuild it with `cargo xtask bpf`")]
     Missing(String),
     /// The kernel refused the programs.
-    #[error("the kernel refused the programs: {0}; a kernel of 5.17 or later and CAP_BPF, CAP_NET_ADMIN are needed")]
+    #[error(
+        "the kernel refused the programs: {0}; a kernel of 5.17 or later and CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON are needed"
+    )]
     Load(String),
     /// Maps without pins have no twin.
     #[error("the tables are not pinned, so nothing can be tried on them")]
