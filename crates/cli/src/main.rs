@@ -49,7 +49,7 @@ struct Arguments {
 enum Command {
     /// Run a director until SIGTERM; SIGHUP reads the configuration again
     Run(run::Arguments),
-    /// Check a configuration file by itself, and change nothing; whether its interfaces exist, `run` says
+    /// Check a configuration file and whether this machine can do what it says, and change nothing; exit code 1 for errors
     Check(check::Arguments),
     /// Show what the running director does
     Status(status::Arguments),
@@ -133,7 +133,7 @@ fn carry_out(command: Command, client: Client, run_dir: PathBuf) -> ExitCode {
         Command::IpvsadmSave(Words { words }) => ipvsadm::run(Program::Save, "ipvsadm-save", &words, client),
         Command::IpvsadmRestore(Words { words }) => ipvsadm::run(Program::Restore, "ipvsadm-restore", &words, client),
         Command::Run(run) => run::run(run, run_dir),
-        Command::Check(check) => check::check(&check),
+        Command::Check(check) => check::check(&check, &run_dir),
         Command::Status(status) => status::status(&status, &client),
         Command::Plan(plan) => plan::plan(&plan, &client),
         Command::Apply(apply) => plan::apply(&apply, &client),

@@ -16,6 +16,16 @@ pub(crate) enum Given<T> {
     Is(T, Span),
 }
 
+impl<T> Given<T> {
+    /// Where it is said.
+    pub(crate) fn place(self) -> Option<Span> {
+        match self {
+            Given::Is(_, span) => Some(span),
+            Given::Absent | Given::Wrong => None,
+        }
+    }
+}
+
 impl<T: Copy> Given<T> {
     /// The value, `default` where nothing is said, `None` where it was not understood.
     pub(crate) fn or(&self, default: T) -> Option<T> {
@@ -33,6 +43,9 @@ pub(crate) struct DirectorDraft {
     pub(crate) settings: Director,
     /// The places of its interfaces, in their order.
     pub(crate) interfaces: Vec<Span>,
+    /// The places of `flows` and `xdp_mode`, where they are written.
+    pub(crate) flows: Option<Span>,
+    pub(crate) xdp_mode: Option<Span>,
 }
 
 /// A virtual service as it is written.

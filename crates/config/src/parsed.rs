@@ -22,6 +22,8 @@ pub struct Parsed {
     pub diagnostics: Vec<Diagnostic>,
     file: String,
     interfaces: Vec<Location>,
+    flows: Option<Location>,
+    xdp_mode: Option<Location>,
     services: Vec<ServicePlace>,
 }
 
@@ -40,6 +42,8 @@ impl Parsed {
             diagnostics: Vec::new(),
             file: file.to_owned(),
             interfaces: director.interfaces.iter().map(|span| lines.location(span)).collect(),
+            flows: director.flows.map(|span| lines.location(&span)),
+            xdp_mode: director.xdp_mode.map(|span| lines.location(&span)),
             services: Vec::with_capacity(services.len()),
         };
         for Accepted { service, place, servers } in services {
@@ -93,6 +97,16 @@ impl Parsed {
         self.interfaces.get(index).copied().unwrap_or(Location::START)
     }
 
+    /// Where `flows` is written; the file's start if it is not.
+    pub fn at_flows(&self) -> Location {
+        self.flows.unwrap_or(Location::START)
+    }
+
+    /// Where `xdp_mode` is written; the file's start if it is not.
+    pub fn at_xdp_mode(&self) -> Location {
+        self.xdp_mode.unwrap_or(Location::START)
+    }
+
     /// Where `state.services[service]` is written (its `listen` or `mark`); the file's start if there is no such service.
     pub fn at_service(&self, service: usize) -> Location {
         self.services.get(service).map_or(Location::START, |place| place.listen)
@@ -107,7 +121,12 @@ impl Parsed {
 
     /// Adds an error that only the caller could find, among the others in the order of their places.
     pub fn error(&mut self, location: Location, message: impl Into<String>, help: Option<String>) {
-        let diagnostic = self.diagnostic(Severity::Error, location, Fault { message: message.into(), help });
+        self.add(Severity::Error, location, message, help);
+    }
+
+    /// The same with any severity.
+    pub fn add(&mut self, severity: Severity, location: Location, message: impl Into<String>, help: Option<String>) {
+        let diagnostic = self.diagnostic(severity, location, Fault { message: message.into(), help });
         let place = (location.line, location.column);
         let after = self.diagnostics.partition_point(|other| (other.line, other.column) <= place);
         self.diagnostics.insert(after, diagnostic);

@@ -4,6 +4,7 @@
 //! where packets go `relvs-core`'s; here are files, sockets, netlink and timers.
 #![forbid(unsafe_code)]
 
+pub mod check;
 mod configuration;
 mod decapsulator;
 mod director;

@@ -166,6 +166,11 @@ impl Sizes {
         }
     }
 
+    /// How much memory all tables take, in bytes. What each CPU has of its own comes on top.
+    pub fn bytes(&self) -> u64 {
+        Area::ALL.iter().map(|area| area.words() as u64 * 8 * u64::from(area.records(self))).sum()
+    }
+
     /// Small tables, for tests: buckets fill and spill.
     pub const fn small() -> Self {
         Sizes {

@@ -83,6 +83,11 @@ impl Error {
             || matches!(self.errno(), Some(Errno::ENOENT | Errno::ENODEV | Errno::EADDRNOTAVAIL))
     }
 
+    /// Whether it was refused for want of privilege.
+    pub fn is_forbidden(&self) -> bool {
+        matches!(self.errno(), Some(Errno::EPERM | Errno::EACCES))
+    }
+
     /// Whether what should be added exists already.
     pub fn is_present(&self) -> bool {
         self.errno() == Some(Errno::EEXIST)

@@ -15,6 +15,7 @@ mod address;
 pub mod arp;
 mod error;
 mod events;
+mod features;
 mod link;
 #[cfg(feature = "namespace")]
 pub mod namespace;
@@ -32,6 +33,7 @@ use netlink::Connection;
 pub use address::{Address, NewAddress, Scope};
 pub use error::Error;
 pub use events::{Event, Events};
+pub use features::{XdpFeatures, xdp_features};
 pub use link::{Link, VethPeer, Vlan};
 pub use neighbour::{Neighbour, NeighbourState};
 pub use probe::{arp_probe, nd_probe, probe};

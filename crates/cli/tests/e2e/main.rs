@@ -8,6 +8,7 @@
 
 mod bed;
 mod changes;
+mod checks;
 mod commands;
 mod configuration;
 mod directors;

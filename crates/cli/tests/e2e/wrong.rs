@@ -95,11 +95,11 @@ fn check_names_each_mistake_and_its_place() {
 
     let right = service("192.0.2.100:80/tcp", "address = \"192.0.2.11\"");
     std::fs::write(&file, &right).unwrap();
-    let output = relvs(&["check", &path]);
+    let output = relvs(&["check", &path, "--offline"]);
     assert_eq!((output.status.code(), text(&output.stdout).lines().count()), (Some(0), 1), "{output:?}");
     // A warning is no error.
     std::fs::write(&file, "[[service]]\nlisten = \"192.0.2.100:80/tcp\"\n").unwrap();
-    let output = relvs(&["check", &path]);
+    let output = relvs(&["check", &path, "--offline"]);
     assert_eq!(output.status.code(), Some(0));
     assert!(text(&output.stdout).contains("relvs.toml:2:10: warning:"), "{output:?}");
     for absent in [directory.join("absent.toml"), directory.clone()] {

@@ -31,7 +31,7 @@ pub(super) fn read(section: &Section<'_>, report: &mut Report) -> DirectorDraft 
         xdp_mode: xdp_mode.or(default.xdp_mode).unwrap_or(default.xdp_mode),
         on_exit: on_exit.or(default.on_exit).unwrap_or(default.on_exit),
     };
-    DirectorDraft { settings, interfaces }
+    DirectorDraft { settings, interfaces, flows: flows.place(), xdp_mode: xdp_mode.place() }
 }
 
 fn interfaces(section: &Section<'_>, report: &mut Report) -> (Vec<String>, Vec<Span>) {

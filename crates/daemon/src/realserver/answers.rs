@@ -31,17 +31,22 @@ pub(super) enum Role {
 
 /// Who answered for which VIP on which interface's link.
 #[derive(Debug)]
-pub(super) struct Answer {
-    vip: IpAddr,
+pub(crate) struct Answer {
+    pub(crate) vip: IpAddr,
     interface: String,
-    index: u32,
-    macs: Result<Vec<Mac>, relvs_net::Error>,
+    pub(crate) index: u32,
+    pub(crate) macs: Result<Vec<Mac>, relvs_net::Error>,
 }
 
-/// Asks all links about all VIPs, many at once: each question takes the whole time.
+/// Asks all links about all VIPs.
 pub(super) fn ask(vips: &BTreeSet<IpAddr>, links: &[&Link], time: Duration) -> Vec<Answer> {
     let questions: Vec<(IpAddr, &Link)> =
         vips.iter().flat_map(|vip| links.iter().map(move |link| (*vip, *link))).collect();
+    ask_each(&questions, time)
+}
+
+/// Asks each link about its VIP, many at once: each question takes the whole time.
+pub(crate) fn ask_each(questions: &[(IpAddr, &Link)], time: Duration) -> Vec<Answer> {
     let mut answers = Vec::with_capacity(questions.len());
     for some in questions.chunks(PROBES_AT_ONCE) {
         thread::scope(|scope| {

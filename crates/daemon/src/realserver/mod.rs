@@ -13,7 +13,7 @@
 //!
 //! Source: Documentation/networking/ip-sysctl.rst of the kernel for the switches.
 
-mod answers;
+pub(crate) mod answers;
 mod change;
 mod check;
 mod error;
@@ -60,7 +60,7 @@ fn state_file(run_dir: &Path) -> PathBuf {
 }
 
 /// The command that sets a VIP up, for remedies.
-fn how_to_set_up(vip: IpAddr, method: Method) -> String {
+pub(crate) fn how_to_set_up(vip: IpAddr, method: Method) -> String {
     format!("relvs realserver up --method {method} --vip {vip}")
 }
 

@@ -72,6 +72,12 @@ pub(super) fn pinned(pins: &Path, prefix: &str) -> Result<Vec<(u32, Mode, PathBu
 
 const PREFIX: &str = "link";
 
+/// The interfaces that a run directory's director is attached to, by its pins alone: nothing is loaded. None if it left
+/// none, or they may not be read.
+pub fn left_attached(directory: &Path) -> Vec<u32> {
+    pinned(&directory.join("bpf"), PREFIX).unwrap_or_default().into_iter().map(|(index, ..)| index).collect()
+}
+
 impl Kernel {
     /// The interfaces that an earlier daemon left attached.
     ///

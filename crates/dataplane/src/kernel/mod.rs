@@ -15,7 +15,7 @@ mod twin;
 
 pub use decapsulator::Decapsulator;
 pub use error::Error;
-pub use links::Mode;
+pub use links::{Mode, left_attached};
 pub use run::Run;
 pub use twin::{Tried, Twin};
 
