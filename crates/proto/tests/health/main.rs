@@ -1,0 +1,9 @@
+//! The monitor of servers from outside: each rule of keepalived's by itself, and all of them together in virtual time.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends at what it did not expect")]
+
+mod many;
+mod reload;
+mod rules;
+mod scene;
+mod services;
