@@ -65,19 +65,10 @@ fn deny() -> Result<()> {
     Ok(())
 }
 
-/// The one on PATH, or ours, built on first use. Unoptimised and without its downloaders: that builds in a third of the time.
+/// The one on PATH, or ours.
 fn cargo_deny() -> Result<PathBuf> {
     if let Some(tool) = shell::find("cargo-deny") {
         return Ok(tool);
     }
-    let dir = shell::tools_dir()?.join(format!("cargo-deny-{CARGO_DENY}"));
-    let tool = dir.join("bin/cargo-deny");
-    if !tool.is_file() {
-        println!("installing cargo-deny {CARGO_DENY} into {} (some minutes, once)", dir.display());
-        let mut install = shell::cargo();
-        install.args(["install", "--quiet", "--locked", "--debug", "--no-default-features"]);
-        install.arg(format!("cargo-deny@{CARGO_DENY}")).arg("--root").arg(&dir);
-        shell::run(install.arg("--target-dir").arg(shell::target_dir().join("tools")))?;
-    }
-    Ok(tool)
+    shell::installed("cargo-deny", CARGO_DENY)
 }

@@ -5,6 +5,7 @@
 
 mod bpf;
 mod check;
+mod deb;
 mod packages;
 mod run;
 mod shell;
@@ -33,6 +34,7 @@ fn command(arguments: &[&str]) -> Result<()> {
         ("demo", _) => run::demo(rest),
         ("test", _) => run::test(rest),
         ("bench", _) => run::bench(rest),
+        ("deb", _) => deb::deb(rest),
         ("check", []) => check::all(),
         ("tidy", []) => tidy::check(),
         ("setup", []) => packages::setup(None),

@@ -25,6 +25,12 @@ const TEST: &[Need] = &[
     Need { program: "mandoc", packages: &["mandoc"], purpose: "faults in manual pages" },
 ];
 
+/// What Debian packages are built with.
+const DEB: &[Need] = &[
+    Need { program: "dpkg-shlibdeps", packages: &["dpkg-dev"], purpose: "which libraries a package depends on" },
+    Need { program: "xz", packages: &["xz-utils"], purpose: "compressing a package" },
+];
+
 /// What the tests against a real kernel IPVS want. Not every system has it: without it they are skipped.
 const ORACLE: &[Need] = &[
     Need { program: "linux.uml", packages: &["user-mode-linux"], purpose: "a kernel with IPVS to compare with" },
@@ -38,6 +44,7 @@ pub(crate) fn setup(what: Option<&str>) -> Result<()> {
     match what {
         Some("build") => programs(&[BUILD]),
         Some("test") => programs(&[BUILD, TEST]),
+        Some("deb") => programs(&[BUILD, DEB]),
         Some("bpf") => {
             programs(&[BUILD])?;
             bpf::toolchain().map(|_| ())
@@ -48,7 +55,7 @@ pub(crate) fn setup(what: Option<&str>) -> Result<()> {
             oracle()?;
             bpf::toolchain().map(|_| ())
         }
-        Some(other) => bail!("setup: `{other}` is none of build, test, oracle, bpf"),
+        Some(other) => bail!("setup: `{other}` is none of build, test, deb, oracle, bpf"),
     }
 }
 
@@ -239,6 +246,6 @@ rustc-1.99:
 
     #[test]
     fn an_unknown_purpose_is_refused() {
-        assert!(setup(Some("everything")).unwrap_err().to_string().contains("build, test, oracle, bpf"));
+        assert!(setup(Some("everything")).unwrap_err().to_string().contains("build, test, deb, oracle, bpf"));
     }
 }
