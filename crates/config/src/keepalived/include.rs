@@ -14,6 +14,9 @@ pub trait Files {
     ///
     /// Why not, as half a sentence.
     fn read(&self, path: &str, most: usize) -> Result<Vec<u8>, String>;
+
+    /// Whether a program can be run.
+    fn executable(&self, path: &str) -> bool;
 }
 
 /// What a pattern means.

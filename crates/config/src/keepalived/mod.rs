@@ -1,6 +1,6 @@
-//! The language of `keepalived.conf(5)`: from files to statements.
+//! `keepalived.conf(5)`: from files to statements, and from these to the model.
 //!
-//! What a keyword means is not known here. Reading never fails: it gives what it understood, and diagnostics, within
+//! [`Document`] is the language, which knows no keyword; [`Keepalived`] is what is meant. Reading never fails: it gives what it understood, and diagnostics, within
 //! bounds of time and memory whatever the text says. It opens no file itself: [`Files`] does. Behaviour is that of
 //! keepalived 2.2 to 2.4 (lib/parser.c, and the manual page's section ADVANCED CONFIGURATION), but for two things: a block
 //! whose keyword is unknown is left out as a whole, where keepalived reads its lines as if they stood outside; and a
@@ -9,17 +9,27 @@
 mod block;
 mod comment;
 mod definition;
+mod global;
 mod include;
+mod keywords;
 mod limits;
+mod lvs;
+mod meaning;
 mod predefined;
 mod reader;
+mod reading;
 mod repeat;
 mod text;
+mod vrrp;
 mod words;
 
 pub use block::Statement;
+pub use global::Globals;
 pub use include::{Files, Found};
+pub use keywords::{Context, Keyword, Support};
 pub use limits::Limits;
+pub use meaning::Keepalived;
+pub use reading::{Remark, Verdict};
 pub use text::Place;
 pub use words::{Unclosed, Word, shell_words};
 
@@ -35,6 +45,8 @@ pub struct Host {
     pub seed: u64,
     /// Gives the value of an environment variable, for `${_ENV NAME}`.
     pub environment: std::collections::BTreeMap<String, String>,
+    /// The network interfaces that there are; none: that is not known, and not looked at.
+    pub interfaces: Option<std::collections::BTreeSet<String>>,
 }
 
 /// A file as it was read.
@@ -55,6 +67,8 @@ pub struct Document {
     pub statements: Vec<Statement>,
     /// What is to be said about the language; not about keywords.
     pub diagnostics: Vec<Diagnostic>,
+    /// The file that was asked for could not be read.
+    pub unread: bool,
 }
 
 impl Document {
@@ -67,8 +81,9 @@ impl Document {
     pub fn read_within(files: &dyn Files, name: &str, host: &Host, limits: &Limits) -> Document {
         let mut reader = Reader::open(files, name, host, limits);
         let statements = block::statements(&mut reader, limits);
+        let unread = reader.is_unread();
         let (sources, problems) = reader.close();
-        let mut document = Document { sources, statements, diagnostics: Vec::new() };
+        let mut document = Document { sources, statements, diagnostics: Vec::new(), unread };
         document.diagnostics =
             problems.into_iter().map(|(severity, place, fault)| document.diagnose(severity, place, fault)).collect();
         document

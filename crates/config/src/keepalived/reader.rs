@@ -64,6 +64,7 @@ pub(super) struct Reader<'r> {
     random: u64,
     problems: Vec<(Severity, Place, Fault)>,
     untold: usize,
+    unread: bool,
     bytes: usize,
     lines: usize,
     expanded: usize,
@@ -83,12 +84,14 @@ impl<'r> Reader<'r> {
             random: host.seed,
             problems: Vec::new(),
             untold: 0,
+            unread: false,
             bytes: 0,
             lines: 0,
             expanded: 0,
         };
         if let Err(why) = reader.push_file(name) {
             reader.sources.push(Source { name: name.to_owned(), text: String::new() });
+            reader.unread = true;
             let place = Place { file: 0, line: 1, column: 1, length: 1 };
             reader.error(place, Fault::new(format!("it cannot be read: {why}")));
         }
@@ -104,6 +107,11 @@ impl<'r> Reader<'r> {
             self.problems.push((Severity::Error, place, fault));
         }
         (self.sources, self.problems)
+    }
+
+    /// Whether the first file could not be read.
+    pub(super) fn is_unread(&self) -> bool {
+        self.unread
     }
 
     pub(super) fn error(&mut self, place: Place, fault: Fault) {

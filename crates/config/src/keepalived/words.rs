@@ -57,6 +57,15 @@ pub struct Unclosed {
 ///
 /// A quotation that is not closed, or a `\` at the end.
 pub fn shell_words(text: &str) -> Result<Vec<String>, Unclosed> {
+    divided(text, true)
+}
+
+/// The same with escapes left as they are: the first of two looks at what is quoted twice.
+pub(super) fn quoted_words(text: &str) -> Result<Vec<String>, Unclosed> {
+    divided(text, false)
+}
+
+fn divided(text: &str, escapes: bool) -> Result<Vec<String>, Unclosed> {
     let mut words = Vec::new();
     let mut characters = text.chars().peekable();
     loop {
@@ -71,7 +80,12 @@ pub fn shell_words(text: &str) -> Result<Vec<String>, Unclosed> {
             match (characters.next(), quote) {
                 (None, Some(by)) => return Err(Unclosed { by }),
                 (None, None) => break,
-                (Some('\\'), _) => escape(&mut characters, &mut word)?,
+                (Some('\\'), _) if escapes => escape(&mut characters, &mut word)?,
+                (Some('\\'), _) => {
+                    let next = characters.next().ok_or(Unclosed { by: '\\' })?;
+                    word.push(b'\\');
+                    word.extend(next.encode_utf8(&mut [0; 4]).bytes());
+                }
                 (Some(next), Some(by)) if next == by => quote = None,
                 (Some(next @ ('"' | '\'')), None) => quote = Some(next),
                 (Some(next), None) if next.is_ascii_whitespace() => break,

@@ -41,11 +41,15 @@ impl Files for Memory {
         let bytes = self.0.get(path).ok_or("there is no such file")?;
         Ok(bytes.iter().copied().take(most + 1).collect())
     }
+
+    fn executable(&self, path: &str) -> bool {
+        path.starts_with("/bin/")
+    }
 }
 
 pub(crate) fn host() -> Host {
     let environment = [("SITE".to_owned(), "north".to_owned())].into();
-    Host { config_id: "main".to_owned(), seed: 7, environment }
+    Host { config_id: "main".to_owned(), seed: 7, environment, interfaces: None }
 }
 
 pub(crate) fn read(files: &[(&str, &str)]) -> Document {

@@ -1,0 +1,128 @@
+//! `real_server`: a server, and what is asked of it.
+
+use super::{Around, checker::checker, settings::Given};
+use crate::{
+    keepalived::{
+        Statement,
+        keywords::Context,
+        reading::{Reading, keep},
+    },
+    report::{Fault, quoted},
+    toml_file::MAX_WEIGHT,
+};
+use relvs_model::{
+    Method, Server,
+    health::{Script, ServerHealth},
+};
+use std::{net::IpAddr, sync::Arc};
+
+/// A server as it is written.
+pub(super) struct ServerDraft {
+    pub(super) address: IpAddr,
+    /// None: the service's.
+    pub(super) port: Option<u16>,
+    pub(super) weight: Option<u32>,
+    pub(super) method: Option<Method>,
+    upper_threshold: u32,
+    lower_threshold: u32,
+    health: ServerHealth,
+}
+
+/// The address and the port after a keyword.
+pub(super) fn endpoint(statement: &Statement, at: usize, reading: &mut Reading<'_>) -> Option<(IpAddr, Option<u16>)> {
+    let address = reading.address(statement, at)?;
+    let port = match statement.arguments.get(at + 1) {
+        Some(word) if word.text == "0" => Some(0),
+        Some(_) => Some(reading.integer(statement, at + 1, 1..=u16::MAX)?),
+        None => None,
+    };
+    Some((address, port))
+}
+
+/// How packets reach servers: `NAT`, `DR` or `TUN` with its kind. An unknown word is NAT, as in keepalived.
+pub(super) fn method(statement: &Statement, reading: &mut Reading<'_>) -> Option<Method> {
+    let word = reading.word(statement, 0, "NAT, DR or TUN")?;
+    let method = match word {
+        "NAT" => Method::Nat,
+        "DR" => Method::Dr,
+        "TUN" => Method::Tun,
+        other => {
+            let fault = Fault::new(format!("{} is no forwarding method", quoted(other)));
+            reading.fault(Reading::place(statement, 0), fault.help("write NAT, DR or TUN; NAT is taken"));
+            Method::Nat
+        }
+    };
+    let kind = statement.arguments.get(1).map(|word| word.text.as_str());
+    match (method, kind, statement.arguments.get(2).map(|word| word.text.as_str())) {
+        (Method::Tun, Some("type"), Some("ipip")) | (_, None, _) => {}
+        (Method::Tun, Some("type"), Some(other)) => {
+            let fault = Fault::new(format!("tunnels of type {} are not made in this version", quoted(other)));
+            reading.fault(Reading::place(statement, 2), fault.help("write `TUN`; packets travel in IP in IP"));
+        }
+        (_, Some(other), _) => {
+            let fault = Fault::new(format!("{} is left out", quoted(other)));
+            reading.fault(Reading::place(statement, 1), fault.help("only TUN has a `type`"));
+        }
+    }
+    Some(method)
+}
+
+pub(super) fn server(
+    statement: &Statement,
+    service: &Given,
+    around: &Around,
+    reading: &mut Reading<'_>,
+) -> Option<ServerDraft> {
+    let (address, port) = endpoint(statement, 0, reading)?;
+    let mut draft = ServerDraft {
+        address,
+        port,
+        weight: None,
+        method: None,
+        upper_threshold: 0,
+        lower_threshold: 0,
+        health: ServerHealth::default(),
+    };
+    let mut given = Given::default();
+    let mut checkers = Vec::new();
+    let (mut up, mut down): (Option<Script>, Option<Script>) = (None, None);
+    for line in reading.block(statement) {
+        let Some(keyword) = reading.keyword(Context::Server, line) else { continue };
+        match keyword {
+            "weight" => keep(&mut draft.weight, reading.integer(line, 0, 0..=MAX_WEIGHT)),
+            "lvs_method" => keep(&mut draft.method, method(line, reading)),
+            "uthreshold" => draft.upper_threshold = reading.integer(line, 0, 0..=MAX_WEIGHT).unwrap_or(0),
+            "lthreshold" => draft.lower_threshold = reading.integer(line, 0, 0..=MAX_WEIGHT).unwrap_or(0),
+            "notify_up" => keep(&mut up, reading.script(line)),
+            "notify_down" => keep(&mut down, reading.script(line)),
+            _ if given.take(keyword, line, reading) => {}
+            // What is said after a checker counts for it too.
+            _ => checkers.push((keyword, line)),
+        }
+    }
+    let given = given.within(service);
+    for (keyword, line) in checkers {
+        draft.health.checks.extend(checker(keyword, line, &given, around, reading).into_iter().flatten());
+    }
+    draft.health.inhibit_on_failure = given.inhibit_on_failure.unwrap_or(false);
+    (draft.health.notify_up, draft.health.notify_down) = (up, down);
+    Some(draft)
+}
+
+impl ServerDraft {
+    /// The server of a service with this port, method and weight.
+    pub(super) fn made(&self, port: u16, method: Method, weight: u32) -> Server {
+        let health = (self.health != ServerHealth::default()).then(|| Arc::new(self.health.clone()));
+        Server {
+            upper_threshold: self.upper_threshold,
+            lower_threshold: self.lower_threshold,
+            health,
+            ..Server::new(
+                self.address,
+                self.port.unwrap_or(port),
+                self.weight.unwrap_or(weight),
+                self.method.unwrap_or(method),
+            )
+        }
+    }
+}

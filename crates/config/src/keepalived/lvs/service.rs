@@ -1,0 +1,285 @@
+//! `virtual_server`: one service for an address or a mark, several for a group.
+
+use super::{
+    Around,
+    group::Member,
+    server::{ServerDraft, endpoint, method, server},
+    settings::Given,
+};
+use crate::{
+    keepalived::{
+        Statement,
+        keywords::Context,
+        reading::{Reading, keep},
+    },
+    report::{Fault, quoted},
+    toml_file::MAX_WEIGHT,
+};
+use relvs_model::{
+    Method, Netmask, Persistence, Protocol, Scheduler, SchedulerFlags, Server, Service, ServiceKey,
+    health::{Script, ServiceHealth},
+};
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+};
+
+/// What `persistence_timeout` is without a number.
+const PERSISTENCE_S: u32 = 360;
+
+/// A service as it is written.
+#[derive(Default)]
+struct Draft {
+    given: Given,
+    scheduler: Option<Scheduler>,
+    flags: SchedulerFlags,
+    method: Option<Method>,
+    protocol: Option<Protocol>,
+    one_packet: bool,
+    persistence_s: Option<u32>,
+    granularity: Option<Netmask>,
+    six: Option<bool>,
+    weight: Option<u32>,
+    health: ServiceHealth,
+    sorry: Option<(IpAddr, Option<u16>)>,
+    sorry_method: Option<Method>,
+    servers: Vec<ServerDraft>,
+}
+
+/// Reads a service, or those of its group.
+pub(in crate::keepalived) fn service(
+    statement: &Statement,
+    around: &Around,
+    reading: &mut Reading<'_>,
+) -> Vec<Service> {
+    let members = members(statement, around, reading);
+    let draft = draft(statement, around, reading);
+    let Some(members) = members else { return Vec::new() };
+    let of_marks = members.iter().all(|member| matches!(member, Member::Mark(..)));
+    let protocol = draft.protocol.unwrap_or_else(|| {
+        if !of_marks {
+            let fault = Fault::new("no protocol is said, so it is UDP, as in keepalived");
+            reading.fault(statement.keyword.place, fault.help("add `protocol TCP` if that is meant"));
+        }
+        Protocol::Udp
+    });
+    if draft.protocol.is_some() && of_marks {
+        let fault = Fault::new("a mark has no protocol");
+        reading.warning(statement.keyword.place, fault.help("leave `protocol` out"));
+    }
+    let scheduler = draft.scheduler.unwrap_or_else(|| {
+        let fault = Fault::new("no scheduler is set, so it is wlc");
+        reading.fault(statement.keyword.place, fault.help("add `lb_algo wlc`, or another"));
+        Scheduler::Wlc
+    });
+    let mut services = Vec::new();
+    for member in members {
+        let key = match member {
+            Member::Address(address, port) => ServiceKey::listen(protocol, address, port),
+            Member::Mark(mark, six) => ServiceKey::mark(mark, six.or(draft.six).unwrap_or_else(|| draft.is_ipv6())),
+        };
+        if let Some(mut service) = made(&draft, key, scheduler, statement, reading) {
+            // Scripts of a group are run once, not for each of its addresses.
+            if !services.is_empty() {
+                silence(&mut service);
+            }
+            services.push(service);
+        }
+    }
+    services
+}
+
+/// What the service is known by.
+fn members(statement: &Statement, around: &Around, reading: &mut Reading<'_>) -> Option<Vec<Member>> {
+    match reading.word(statement, 0, "an address, `fwmark` or `group`")? {
+        "fwmark" => Some(vec![Member::Mark(reading.integer(statement, 1, 1..=u32::MAX)?, None)]),
+        "group" => {
+            let name = reading.word(statement, 1, "the name of a virtual_server_group")?;
+            let found = around.groups.get(name).cloned();
+            if found.as_ref().is_none_or(Vec::is_empty) {
+                let fault = Fault::new(format!("there is no virtual_server_group {}", quoted(name)));
+                reading.fault(Reading::place(statement, 1), fault.help("add it; the service is left out"));
+            }
+            found
+        }
+        _ => {
+            let (address, port) = endpoint(statement, 0, reading)?;
+            Some(vec![Member::Address(address, port.unwrap_or(0))])
+        }
+    }
+}
+
+fn draft(statement: &Statement, around: &Around, reading: &mut Reading<'_>) -> Draft {
+    let mut draft = Draft::default();
+    draft.given.log_all_failures = around.log_all_failures.then_some(true);
+    let mut servers = Vec::new();
+    let mut hysteresis = None;
+    for line in reading.block(statement) {
+        let Some(keyword) = reading.keyword(Context::Service, line) else { continue };
+        match keyword {
+            "lb_algo" | "lvs_sched" => keep(&mut draft.scheduler, scheduler(line, reading)),
+            "lb_kind" | "lvs_method" => keep(&mut draft.method, method(line, reading)),
+            "sorry_server_lvs_method" => keep(&mut draft.sorry_method, method(line, reading)),
+            "protocol" => keep(&mut draft.protocol, protocol(line, reading)),
+            "ops" => draft.one_packet = true,
+            "flag-1" | "sh-fallback" | "mh-fallback" | "flag-2" | "sh-port" | "mh-port" | "flag-3" => {
+                if let Some((flag, _)) = SchedulerFlags::named(keyword) {
+                    draft.flags = draft.flags.with(flag);
+                }
+            }
+            "persistence_timeout" => keep(&mut draft.persistence_s, persistence(line, reading)),
+            "persistence_granularity" => keep(&mut draft.granularity, granularity(line, reading)),
+            "ip_family" => keep(&mut draft.six, reading.choice(line, 0, &[("inet", false), ("inet6", true)])),
+            "weight" => keep(&mut draft.weight, reading.integer(line, 0, 0..=MAX_WEIGHT)),
+            "ha_suspend" => draft.health.ha_suspend = true,
+            "omega" => draft.health.omega = reading.boolean(line).unwrap_or(draft.health.omega),
+            "quorum" => draft.health.quorum = reading.integer(line, 0, 1..=u32::MAX).unwrap_or(draft.health.quorum),
+            "hysteresis" => keep(&mut hysteresis, reading.integer(line, 0, 0..=u32::MAX).map(|found| (found, line))),
+            "quorum_up" => keep(&mut draft.health.quorum_up, reading.script(line)),
+            "quorum_down" => keep(&mut draft.health.quorum_down, reading.script(line)),
+            "sorry_server" => keep(&mut draft.sorry, endpoint(line, 0, reading)),
+            "sorry_server_inhibit" => draft.health.inhibit_sorry = true,
+            "real_server" => servers.push(line),
+            _ => {
+                draft.given.take(keyword, line, reading);
+            }
+        }
+    }
+    if let Some((found, line)) = hysteresis {
+        draft.health.hysteresis = found.min(draft.health.quorum - 1);
+        if found >= draft.health.quorum {
+            let fault = Fault::new(format!("hysteresis {found} is not below the quorum {}", draft.health.quorum));
+            reading.fault(Reading::place(line, 0), fault.help(format!("{} is taken", draft.health.hysteresis)));
+        }
+    }
+    let mut seen = BTreeSet::new();
+    for line in servers {
+        let Some(server) = server(line, &draft.given, around, reading) else { continue };
+        if !seen.insert((server.address, server.port)) {
+            let fault = Fault::new(format!("the server {} is there twice", server.address));
+            reading.fault(Reading::place(line, 0), fault.help("remove one of them; the first counts"));
+            continue;
+        }
+        draft.servers.push(server);
+    }
+    draft
+}
+
+impl Draft {
+    /// The family of a mark's packets: that of the servers.
+    fn is_ipv6(&self) -> bool {
+        let address = self.servers.first().map(|server| server.address).or(self.sorry.map(|(address, _)| address));
+        address.is_some_and(|address| address.is_ipv6())
+    }
+}
+
+/// One service of a draft; none if it cannot be.
+fn made(
+    draft: &Draft,
+    key: ServiceKey,
+    scheduler: Scheduler,
+    statement: &Statement,
+    reading: &mut Reading<'_>,
+) -> Option<Service> {
+    let method = draft.method.unwrap_or(Method::Nat);
+    let weight = draft.weight.unwrap_or(1);
+    let persistence = draft
+        .persistence_s
+        .map(|timeout_s| Persistence { timeout_s, netmask: draft.granularity.unwrap_or(Netmask::host(key.is_ipv4())) });
+    if key.port() == 0 && matches!(key, ServiceKey::Listen(_)) && persistence.is_none() {
+        let fault = Fault::new("a service without a port must be persistent");
+        reading.fault(statement.keyword.place, fault.help("add a port or `persistence_timeout`; it is left out"));
+        return None;
+    }
+    let mut servers: Vec<Server> = Vec::new();
+    for draft_server in &draft.servers {
+        let mut server = draft_server.made(key.port(), method, weight);
+        if server.address.is_ipv4() != key.is_ipv4() {
+            let fault = Fault::new(format!("the server {} is not of the family of {key}", server.address));
+            reading.fault(statement.keyword.place, fault.help("servers have the VIP's family; it is left out"));
+            continue;
+        }
+        if server.method != Method::Nat && server.port != key.port() && key.port() != 0 {
+            let fault =
+                Fault::new(format!("the server {} gets packets on port {} of {key}", server.address, key.port()));
+            reading.warning(statement.keyword.place, fault.help("only NAT changes the port; its own port is not used"));
+            server.port = key.port();
+        }
+        servers.push(server);
+    }
+    let mut health = draft.health.clone();
+    health.sorry = draft.sorry.map(|(address, port)| {
+        Server::new(address, port.unwrap_or(key.port()), 1, draft.sorry_method.unwrap_or(method))
+    });
+    let health = (health != ServiceHealth::default()).then(|| Arc::new(health));
+    Some(Service {
+        flags: draft.flags,
+        persistence,
+        one_packet: draft.one_packet && key.protocol().is_none_or(|protocol| protocol == Protocol::Udp),
+        health,
+        ..Service::new(key, scheduler, servers)
+    })
+}
+
+/// A member of a group after the first runs no scripts.
+fn silence(service: &mut Service) {
+    if let Some(health) = &mut service.health {
+        let health = Arc::make_mut(health);
+        let none: Option<Script> = None;
+        (health.quorum_up, health.quorum_down) = (none.clone(), none);
+    }
+    for server in &mut service.servers {
+        if let Some(health) = &mut server.health {
+            let health = Arc::make_mut(health);
+            (health.notify_up, health.notify_down) = (None, None);
+        }
+    }
+}
+
+fn scheduler(line: &Statement, reading: &mut Reading<'_>) -> Option<Scheduler> {
+    let name = reading.word(line, 0, "a scheduler")?;
+    let found = Scheduler::ALL.into_iter().find(|scheduler| scheduler.name() == name);
+    if found.is_none() {
+        let names: Vec<&str> = Scheduler::ALL.iter().map(|scheduler| scheduler.name()).collect();
+        let fault = Fault::new(format!("{} is no scheduler", quoted(name)));
+        reading.fault(Reading::place(line, 0), fault.help(format!("write one of {}", names.join(", "))));
+    }
+    found
+}
+
+fn protocol(line: &Statement, reading: &mut Reading<'_>) -> Option<Protocol> {
+    let word = reading.word(line, 0, "TCP, UDP or SCTP")?;
+    let found = [Protocol::Tcp, Protocol::Udp, Protocol::Sctp]
+        .into_iter()
+        .find(|protocol| protocol.name().eq_ignore_ascii_case(word));
+    if found.is_none() {
+        let fault = Fault::new(format!("{} is no protocol", quoted(word)));
+        reading.fault(Reading::place(line, 0), fault.help("write TCP, UDP or SCTP; UDP is taken"));
+    }
+    found
+}
+
+fn persistence(line: &Statement, reading: &mut Reading<'_>) -> Option<u32> {
+    match line.arguments.first() {
+        None => Some(PERSISTENCE_S),
+        Some(word) if word.text == "0" => {
+            let fault = Fault::new("persistence for 0 seconds is none");
+            reading.fault(word.place, fault.help("leave `persistence_timeout` out"));
+            None
+        }
+        Some(_) => reading.integer(line, 0, 1..=31 * 86_400),
+    }
+}
+
+fn granularity(line: &Statement, reading: &mut Reading<'_>) -> Option<Netmask> {
+    let word = reading.word(line, 0, "a netmask or a prefix length")?;
+    let mask = word.parse::<Ipv4Addr>().ok().map(Netmask::V4);
+    let prefix = || word.parse::<u8>().ok().filter(|prefix| (1..=128).contains(prefix)).map(Netmask::V6);
+    let found = mask.or_else(prefix);
+    if found.is_none() {
+        let fault = Fault::new(format!("{} is no netmask", quoted(word)));
+        reading.fault(Reading::place(line, 0), fault.help("write 255.255.255.0, or for IPv6 a prefix length like 64"));
+    }
+    found
+}

@@ -1,0 +1,252 @@
+//! From statements to what is meant by them.
+
+use super::{
+    Document, Files, Host, Place, Statement,
+    global::{Globals, global},
+    keywords::Context,
+    lvs::{Around, group, service},
+    reading::{Reading, Remark, Verdict, keep},
+    vrrp::{self, Places, Sources},
+};
+use crate::{Diagnostic, report::Fault};
+use relvs_model::{
+    Service, State,
+    health::{Probe, Script, Tls},
+    vrrp::{Instance, Notify, Settings},
+};
+use std::{collections::BTreeSet, sync::Arc};
+
+/// What a file means.
+#[derive(Clone, Debug, Default)]
+pub struct Keepalived {
+    /// The files and their statements.
+    pub document: Document,
+    /// Services with their servers and checks, and timeouts. The director's own settings are not in such a file.
+    pub state: State,
+    /// Virtual routers.
+    pub vrrp: Settings,
+    /// What counts for all.
+    pub globals: Globals,
+    /// Everything that is wrong, in the order of the files and their lines.
+    pub diagnostics: Vec<Diagnostic>,
+    /// What works otherwise or does nothing here.
+    pub remarks: Vec<Remark>,
+    /// How bad it is.
+    pub verdict: Verdict,
+}
+
+impl Keepalived {
+    /// Reads a file and what it includes.
+    pub fn read(files: &dyn Files, name: &str, host: &Host) -> Keepalived {
+        Keepalived::of(Document::read(files, name, host), files, host)
+    }
+
+    fn of(document: Document, files: &dyn Files, host: &Host) -> Keepalived {
+        let mut reading = Reading::new(&document);
+        let mut all = Blocks::default();
+        for statement in &document.statements {
+            if let Some(keyword) = reading.keyword(Context::Top, statement) {
+                all.put(keyword, statement);
+            }
+        }
+        let (globals, defaults) = global(&all.global, &mut reading);
+        let mut sources = Sources::default();
+        let mut settings = Settings { startup_delay_ms: defaults.startup_delay_ms, ..Settings::default() };
+        for statement in &all.scripts {
+            settings.scripts.extend(vrrp::script(statement, &mut sources, &mut reading));
+        }
+        for statement in &all.files {
+            settings.files.extend(vrrp::file(statement, &mut sources, &mut reading));
+        }
+        for statement in &all.processes {
+            settings.processes.extend(vrrp::process(statement, &mut sources, &mut reading));
+        }
+        executable(files, &all, &mut settings, &mut sources, &mut reading);
+        let mut places = Places::new();
+        for statement in &all.instances {
+            let found = vrrp::instance(statement, &sources, &globals, &defaults, &mut reading);
+            if let Some(instance) = found {
+                there(&instance, statement, host, &mut reading);
+                places.entry(instance.name.clone()).or_insert(statement.keyword.place);
+                settings.instances.push(instance);
+            }
+        }
+        let names: Vec<String> = settings.instances.iter().map(|instance| instance.name.clone()).collect();
+        for statement in &all.groups {
+            if let Some(group) = vrrp::group(statement, &sources, &globals, &names, &mut reading) {
+                places.entry(group.name.clone()).or_insert(statement.keyword.place);
+                settings.groups.push(group);
+            }
+        }
+        problems(&settings, &places, &mut reading);
+        let mut around = Around {
+            groups: all.members.iter().filter_map(|statement| group(statement, &mut reading)).collect(),
+            files: settings.files.iter().filter_map(|file| weighed(&file.name, &file.path, &sources)).collect(),
+            tls: Tls::default(),
+            log_all_failures: defaults.log_all_failures,
+        };
+        for statement in &all.tls {
+            tls(statement, &mut around.tls, &mut reading);
+        }
+        let mut services: Vec<Service> = Vec::new();
+        let mut keys = BTreeSet::new();
+        for statement in &all.services {
+            for service in service(statement, &around, &mut reading) {
+                if keys.insert(service.key) {
+                    services.push(service);
+                } else {
+                    let fault = Fault::new(format!("the service {} is there twice", service.key));
+                    reading.warning(statement.keyword.place, fault.help("remove one of them; the first counts"));
+                }
+            }
+        }
+        let Reading { mut diagnostics, remarks, mut verdict, .. } = reading;
+        let mut state = State { timeouts: globals.timeouts, services, ..State::default() };
+        let scripts = users(&mut state, &mut settings, &globals);
+        if scripts.iter().any(|script| files.executable(script)) && !all.secure() {
+            verdict = verdict.max(Verdict::Insecure);
+        }
+        diagnostics.extend(document.diagnostics.iter().cloned());
+        let file = |name: &str| document.sources.iter().position(|source| source.name == name);
+        diagnostics.sort_by_key(|diagnostic| (file(&diagnostic.file), diagnostic.line, diagnostic.column));
+        diagnostics.dedup();
+        Keepalived { state, vrrp: settings, globals, diagnostics, remarks, verdict, document }
+    }
+}
+
+/// Blocks by what they are.
+#[derive(Default)]
+struct Blocks<'d> {
+    global: Vec<&'d Statement>,
+    scripts: Vec<&'d Statement>,
+    files: Vec<&'d Statement>,
+    processes: Vec<&'d Statement>,
+    instances: Vec<&'d Statement>,
+    groups: Vec<&'d Statement>,
+    members: Vec<&'d Statement>,
+    services: Vec<&'d Statement>,
+    tls: Vec<&'d Statement>,
+}
+
+impl<'d> Blocks<'d> {
+    fn put(&mut self, keyword: &str, statement: &'d Statement) {
+        let of_a_kind = match keyword {
+            "global_defs" => &mut self.global,
+            "vrrp_script" => &mut self.scripts,
+            "track_file" => &mut self.files,
+            "vrrp_track_process" => &mut self.processes,
+            "vrrp_instance" => &mut self.instances,
+            "vrrp_sync_group" => &mut self.groups,
+            "virtual_server_group" => &mut self.members,
+            "virtual_server" => &mut self.services,
+            _ => &mut self.tls,
+        };
+        of_a_kind.push(statement);
+    }
+
+    fn secure(&self) -> bool {
+        let lines = self.global.iter().filter_map(|block| block.block.as_ref()).flatten();
+        lines.into_iter().any(|line| line.keyword.text == "enable_script_security")
+    }
+}
+
+/// An instance waits for an interface that is not there.
+fn there(instance: &Instance, statement: &Statement, host: &Host, reading: &mut Reading<'_>) {
+    if host.interfaces.as_ref().is_some_and(|interfaces| !interfaces.contains(&instance.interface)) {
+        let fault = Fault::new(format!("{}: there is no interface {}", instance.name, instance.interface));
+        reading.fault(
+            statement.keyword.place,
+            fault.help("`ip link` lists those there are; until it comes it is a fault"),
+        );
+    }
+}
+
+/// Scripts that cannot be run are not tracked, as by keepalived.
+fn executable(
+    files: &dyn Files,
+    all: &Blocks<'_>,
+    settings: &mut Settings,
+    sources: &mut Sources,
+    reading: &mut Reading<'_>,
+) {
+    settings.scripts.retain(|script| {
+        let program = script.script.command.first().map_or("", String::as_str);
+        let found = files.executable(program);
+        if !found {
+            let of = |statement: &&&Statement| statement.arguments.first().is_some_and(|word| word.text == script.name);
+            let place = all.scripts.iter().find(of).map(|statement| statement.keyword.place);
+            let fault = Fault::new(format!("{program} of vrrp_script {} cannot be run", script.name));
+            let help = "install it and make it executable; the script is not tracked";
+            reading.fault(place.unwrap_or(Place { file: 0, line: 1, column: 1, length: 1 }), fault.help(help));
+            sources.scripts.remove(&script.name);
+        }
+        found
+    });
+}
+
+/// What the settings are not as a whole.
+fn problems(settings: &Settings, places: &Places, reading: &mut Reading<'_>) {
+    for problem in settings.problems() {
+        let Some(place) = places.get(&problem.name) else { continue };
+        // Those are told by the readers, at their own places.
+        if matches!(problem.field, "auth_pass" | "addresses" if !problem.fatal) {
+            continue;
+        }
+        let (what, help) = problem.text.split_once(": ").unwrap_or((&problem.text, "correct it"));
+        reading.fault(*place, Fault::new(format!("{}: {}: {what}", problem.name, problem.field)).help(help));
+    }
+}
+
+fn weighed(name: &str, path: &str, sources: &Sources) -> Option<(String, (String, i32))> {
+    let (weight, reverse) = *sources.files.get(name)?;
+    let weight = i32::from(weight) * if reverse { -1 } else { 1 };
+    Some((name.to_owned(), (path.to_owned(), weight)))
+}
+
+fn tls(statement: &Statement, tls: &mut Tls, reading: &mut Reading<'_>) {
+    for line in reading.block(statement) {
+        let value = match reading.keyword(Context::Ssl, line) {
+            Some("ca") => &mut tls.ca,
+            Some("certificate") => &mut tls.certificate,
+            Some("key") => &mut tls.key,
+            _ => continue,
+        };
+        keep(value, reading.word(line, 0, "a path").map(str::to_owned));
+    }
+}
+
+/// Gives scripts that name no user that of `script_user`. Gives the programs of all.
+fn users(state: &mut State, settings: &mut Settings, globals: &Globals) -> Vec<String> {
+    let mut programs = Vec::new();
+    let mut run = |script: &mut Script| {
+        if script.user.is_none()
+            && let Some((user, group)) = &globals.script_user
+        {
+            (script.user, script.group) = (Some(user.clone()), group.clone());
+        }
+        programs.extend(script.command.first().cloned());
+    };
+    for service in &mut state.services {
+        if let Some(health) = &mut service.health {
+            let health = Arc::make_mut(health);
+            health.quorum_up.iter_mut().chain(&mut health.quorum_down).for_each(&mut run);
+        }
+        for health in service.servers.iter_mut().filter_map(|server| server.health.as_mut()) {
+            let health = Arc::make_mut(health);
+            health.notify_up.iter_mut().chain(&mut health.notify_down).for_each(&mut run);
+            for check in &mut health.checks {
+                if let Probe::Misc(misc) = &mut check.probe {
+                    run(&mut misc.script);
+                }
+            }
+        }
+    }
+    settings.scripts.iter_mut().for_each(|script| run(&mut script.script));
+    let notify = settings.instances.iter_mut().map(|instance| &mut instance.notify);
+    for notify in notify.chain(settings.groups.iter_mut().map(|group| &mut group.notify)) {
+        let Notify { master, backup, fault, stop, deleted, any, master_rx_lower_pri, .. } = notify;
+        let all = [master, backup, fault, stop, deleted, any, master_rx_lower_pri];
+        all.into_iter().flatten().for_each(&mut run);
+    }
+    programs
+}

@@ -1,0 +1,264 @@
+//! What readers of statements share: telling of faults, and reading values.
+
+use super::{
+    Document, Statement,
+    keywords::{Context, Keyword, Support},
+    text::Place,
+    words::{quoted_words, shell_words},
+};
+use crate::{
+    Diagnostic, Severity,
+    report::{Fault, quoted},
+};
+use relvs_model::health::Script;
+use std::{fmt::Display, net::IpAddr, ops::RangeInclusive};
+
+/// What is to be said about a keyword that is no fault.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remark {
+    /// The keyword.
+    pub keyword: &'static str,
+    /// Where it stands.
+    pub place: Place,
+    /// What becomes of it.
+    pub support: Support,
+}
+
+/// How bad faults are, as `keepalived -t` tells it by its exit code.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verdict {
+    /// 0: nothing is wrong.
+    #[default]
+    Fine,
+    /// 5: something is wrong, and keepalived would run without it.
+    Faulty,
+    /// 6: scripts are run without a user of their own, or with too many rights.
+    Insecure,
+    /// 4: keepalived would not run.
+    Fatal,
+}
+
+/// A document that is being read.
+pub(super) struct Reading<'d> {
+    pub(super) document: &'d Document,
+    pub(super) diagnostics: Vec<Diagnostic>,
+    pub(super) remarks: Vec<Remark>,
+    pub(super) verdict: Verdict,
+}
+
+impl<'d> Reading<'d> {
+    pub(super) fn new(document: &'d Document) -> Self {
+        let errors = document.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
+        // keepalived is content with a file that is not there.
+        let verdict = if errors && !document.unread { Verdict::Faulty } else { Verdict::Fine };
+        Reading { document, diagnostics: Vec::new(), remarks: Vec::new(), verdict }
+    }
+
+    /// Something is left out or taken otherwise than it is written, as by keepalived.
+    pub(super) fn fault(&mut self, place: Place, fault: Fault) {
+        self.verdict = self.verdict.max(Verdict::Faulty);
+        self.diagnostics.push(self.document.diagnose(Severity::Error, place, fault));
+    }
+
+    /// Something may not do what was meant; keepalived takes it without a word.
+    pub(super) fn warning(&mut self, place: Place, fault: Fault) {
+        self.diagnostics.push(self.document.diagnose(Severity::Warning, place, fault));
+    }
+
+    /// The keyword of a statement; none if it is unknown or does nothing here, which is noted.
+    pub(super) fn keyword(&mut self, context: Context, statement: &Statement) -> Option<&'static str> {
+        let name = statement.keyword.text.as_str();
+        let Some(Keyword { name, support }) = context.keyword(name) else {
+            self.unknown(context, statement);
+            return None;
+        };
+        match support {
+            Support::Works => Some(name),
+            Support::Differs(_) => {
+                self.remark(name, statement.keyword.place, *support);
+                Some(name)
+            }
+            Support::Ignored(_) => {
+                self.remark(name, statement.keyword.place, *support);
+                None
+            }
+            Support::Obsolete(instead) => {
+                self.remark(name, statement.keyword.place, *support);
+                context.keyword(instead).filter(|meant| !matches!(meant.support, Support::Ignored(_)))?;
+                Some(instead)
+            }
+        }
+    }
+
+    fn remark(&mut self, keyword: &'static str, place: Place, support: Support) {
+        self.remarks.push(Remark { keyword, place, support });
+    }
+
+    fn unknown(&mut self, context: Context, statement: &Statement) {
+        let name = &statement.keyword.text;
+        let within = match context {
+            Context::Top => String::new(),
+            context => format!(" in {}", context.name()),
+        };
+        let fault = Fault::new(format!("unknown keyword {}{within}", quoted(name)));
+        let help = match (context.nearest(name), Context::of(name)) {
+            (Some(near), _) => format!("did you mean `{near}`?"),
+            (None, Some(other)) => format!("it stands in {}", other.name()),
+            (None, None) => "it is left out".to_owned(),
+        };
+        self.fault(statement.keyword.place, fault.help(help));
+    }
+
+    /// The statements of a block, with a fault if there is none.
+    pub(super) fn block<'s>(&mut self, statement: &'s Statement) -> &'s [Statement] {
+        match &statement.block {
+            Some(block) => block,
+            None => {
+                let fault = Fault::new(format!("`{}` has no block", statement.keyword.text));
+                self.fault(statement.keyword.place, fault.help("write what belongs to it between `{` and `}`"));
+                &[]
+            }
+        }
+    }
+
+    /// A word after the keyword, which must be there.
+    pub(super) fn word<'s>(&mut self, statement: &'s Statement, at: usize, what: &str) -> Option<&'s str> {
+        let found = statement.arguments.get(at).map(|word| word.text.as_str());
+        if found.is_none() {
+            let fault = Fault::new(format!("`{}` needs {what}", statement.keyword.text));
+            self.fault(statement.keyword.place, fault.help("write it after the keyword"));
+        }
+        found
+    }
+
+    /// Where a word after the keyword stands; where the keyword stands, if it is not there.
+    pub(super) fn place(statement: &Statement, at: usize) -> Place {
+        statement.arguments.get(at).map_or(statement.keyword.place, |word| word.place)
+    }
+
+    /// A whole number.
+    pub(super) fn integer<N>(&mut self, statement: &Statement, at: usize, range: RangeInclusive<N>) -> Option<N>
+    where
+        N: TryFrom<i64> + PartialOrd + Display + Copy,
+    {
+        let word = self.word(statement, at, "a number")?;
+        let number = word.parse::<i64>().ok().and_then(|number| N::try_from(number).ok());
+        let found = number.filter(|number| range.contains(number));
+        if found.is_none() {
+            let (least, most) = (range.start(), range.end());
+            let keyword = &statement.keyword.text;
+            let fault = Fault::new(format!("{} is no number from {least} to {most}", quoted(word)));
+            self.fault(Self::place(statement, at), fault.help(format!("correct it; `{keyword}` is left out")));
+        }
+        found
+    }
+
+    /// A time in seconds, which may have a fraction, in milliseconds.
+    pub(super) fn seconds(&mut self, statement: &Statement, at: usize, range: RangeInclusive<u32>) -> Option<u32> {
+        let word = self.word(statement, at, "a time in seconds")?;
+        let plain = !word.is_empty() && word.chars().all(|c| c.is_ascii_digit() || c == '.');
+        let milliseconds = word.parse::<f64>().ok().filter(|_| plain).map(|seconds| (seconds * 1000.0).round());
+        let fits = |ms: &f64| (f64::from(*range.start())..=f64::from(*range.end())).contains(ms);
+        if let Some(found) = milliseconds.filter(fits) {
+            return Some(found as u32);
+        }
+        let (least, most) = (f64::from(*range.start()) / 1000.0, f64::from(*range.end()) / 1000.0);
+        let keyword = &statement.keyword.text;
+        let fault = Fault::new(format!("{} is no time from {least} to {most} seconds", quoted(word)));
+        self.fault(Self::place(statement, at), fault.help(format!("correct it; `{keyword}` is left out")));
+        None
+    }
+
+    /// A keyword that is on by itself, or says `on` or `off`.
+    pub(super) fn boolean(&mut self, statement: &Statement) -> Option<bool> {
+        match statement.arguments.first().map(|word| word.text.as_str()) {
+            None | Some("on" | "true" | "yes") => Some(true),
+            Some("off" | "false" | "no") => Some(false),
+            Some(other) => {
+                let fault = Fault::new(format!("{} is neither on nor off", quoted(other)));
+                self.fault(Self::place(statement, 0), fault.help("write on, off, true, false, yes or no"));
+                None
+            }
+        }
+    }
+
+    /// One of these words.
+    pub(super) fn choice<T: Copy>(&mut self, statement: &Statement, at: usize, choices: &[(&str, T)]) -> Option<T> {
+        let word = self.word(statement, at, "a word")?;
+        let found = choices.iter().find(|(name, _)| *name == word).map(|(_, value)| *value);
+        if found.is_none() {
+            let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+            let fault = Fault::new(format!("{} is no value of `{}`", quoted(word), statement.keyword.text));
+            self.fault(Self::place(statement, at), fault.help(format!("write one of {}", names.join(", "))));
+        }
+        found
+    }
+
+    /// An IP address.
+    pub(super) fn address(&mut self, statement: &Statement, at: usize) -> Option<IpAddr> {
+        let word = self.word(statement, at, "an IP address")?;
+        let found = word.parse().ok();
+        if found.is_none() {
+            let fault = Fault::new(format!("{} is no IP address", quoted(word)));
+            self.fault(Self::place(statement, at), fault.help("names are not looked up; write the address itself"));
+        }
+        found
+    }
+
+    /// A weight, and whether `reverse` follows it.
+    pub(super) fn weight(&mut self, statement: &Statement, at: usize, most: i64) -> Option<(i32, bool)> {
+        let weight = self.integer(statement, at, -most..=most)?;
+        let reverse = statement.arguments.get(at + 1).is_some_and(|word| word.text == "reverse");
+        Some((i32::try_from(weight).ok()?, reverse))
+    }
+
+    /// A script with its user and group: the first word is the command with its arguments, as a shell would divide it.
+    pub(super) fn script(&mut self, statement: &Statement) -> Option<Script> {
+        let words = match quoted_words(&statement.rest) {
+            Ok(words) => words,
+            Err(unclosed) => {
+                let fault = Fault::new(format!("{} is not closed", unclosed.by));
+                self.fault(Self::place(statement, 0), fault.help("close it on the same line"));
+                return None;
+            }
+        };
+        let mut words = words.into_iter();
+        let command = self.command(statement, words.next().as_deref())?;
+        let mut script = Script::new(command);
+        script.user = words.next();
+        // `:` asks for the user's groups, which a script has anyway.
+        script.group = words.next().map(|group| group.trim_start_matches(':').to_owned()).filter(|g| !g.is_empty());
+        if let Some(more) = words.next() {
+            let fault = Fault::new(format!("{} is left out: a user and a group follow a script", quoted(&more)));
+            self.warning(statement.keyword.place, fault.help("put the script and its arguments in double quotes"));
+        }
+        Some(script)
+    }
+
+    fn command(&mut self, statement: &Statement, text: Option<&str>) -> Option<Vec<String>> {
+        let Some(text) = text else {
+            self.word(statement, 0, "a script");
+            return None;
+        };
+        match shell_words(text) {
+            Ok(command) if command.is_empty() => {
+                let fault = Fault::new(format!("`{}` has an empty script", statement.keyword.text));
+                self.fault(Self::place(statement, 0), fault.help("write the path of a program"));
+                None
+            }
+            Ok(command) => Some(command),
+            Err(unclosed) => {
+                let fault = Fault::new(format!("{} is not closed in the script", unclosed.by));
+                self.fault(Self::place(statement, 0), fault.help("close it"));
+                None
+            }
+        }
+    }
+}
+
+/// A value that was read takes the place of one before; a faulty one does not.
+pub(super) fn keep<T>(place: &mut Option<T>, found: Option<T>) {
+    if found.is_some() {
+        *place = found;
+    }
+}

@@ -1,0 +1,229 @@
+//! `vrrp_instance`.
+
+use super::{
+    Sources,
+    address::{address, peer},
+    notify,
+    track::track,
+};
+use crate::{
+    keepalived::{
+        Globals, Statement,
+        global::{Defaults, announcement},
+        keywords::Context,
+        reading::{Reading, keep},
+    },
+    report::{Fault, quoted},
+};
+use relvs_model::vrrp::{InitialState, Instance, Notify, Unicast, Version, VirtualAddress};
+
+/// The bytes of a password that count.
+const PASSWORD: usize = 8;
+
+/// Reads an instance; none if it cannot be.
+pub(in crate::keepalived) fn instance(
+    statement: &Statement,
+    sources: &Sources,
+    globals: &Globals,
+    defaults: &Defaults,
+    reading: &mut Reading<'_>,
+) -> Option<Instance> {
+    let name = reading.word(statement, 0, "a name")?.to_owned();
+    let mut instance = Instance {
+        name,
+        interface: defaults.interface.clone().unwrap_or_default(),
+        version: defaults.version,
+        strict: defaults.strict,
+        skip_check_adv_addr: defaults.skip_check_adv_addr,
+        v3_checksum_as_v2: defaults.v3_checksum_as_v2,
+        lower_prio_no_advert: defaults.lower_prio_no_advert,
+        higher_prio_send_advert: defaults.higher_prio_send_advert,
+        owner_ignore_adverts: defaults.owner_ignore_adverts,
+        down_timer_adverts: defaults.down_timer_adverts,
+        announcements: defaults.announcements,
+        notify: Notify {
+            smtp_alert: globals.alert_vrrp,
+            priority_changes: defaults.notify_priority_changes,
+            ..Notify::default()
+        },
+        ..Instance::default()
+    };
+    let mut unicast = Unicast { check_source: defaults.check_unicast_src, ..Unicast::default() };
+    let (mut interval, mut accept, mut speaks_unicast) = (None, None, false);
+    for line in reading.block(statement) {
+        let Some(keyword) = reading.keyword(Context::Instance, line) else { continue };
+        let switch = match keyword {
+            "skip_check_adv_addr" => Some(&mut instance.skip_check_adv_addr),
+            "strict_mode" => Some(&mut instance.strict),
+            "v3_checksum_as_v2" => Some(&mut instance.v3_checksum_as_v2),
+            "lower_prio_no_advert" => Some(&mut instance.lower_prio_no_advert),
+            "higher_prio_send_advert" => Some(&mut instance.higher_prio_send_advert),
+            "owner_ignore_adverts" => Some(&mut instance.owner_ignore_adverts),
+            "dont_track_primary" => Some(&mut instance.dont_track_primary),
+            "no_virtual_ipaddress" => Some(&mut instance.no_addresses),
+            "nopreempt" => Some(&mut instance.nopreempt),
+            "check_unicast_src" => Some(&mut unicast.check_source),
+            _ => None,
+        };
+        if let Some(switch) = switch {
+            *switch = reading.boolean(line).unwrap_or(*switch);
+            continue;
+        }
+        match keyword {
+            "preempt" => instance.nopreempt = false,
+            "accept" => accept = Some(true),
+            "no_accept" => accept = Some(false),
+            "state" => {
+                let states = [("MASTER", InitialState::Master), ("BACKUP", InitialState::Backup)];
+                instance.state = reading.choice(line, 0, &states).unwrap_or(instance.state);
+            }
+            "interface" => {
+                if let Some(name) = reading.word(line, 0, "an interface") {
+                    name.clone_into(&mut instance.interface);
+                }
+            }
+            "virtual_router_id" => {
+                instance.router_id = reading.integer(line, 0, 1..=u8::MAX).unwrap_or(instance.router_id);
+            }
+            "priority" => instance.priority = reading.integer(line, 0, 1..=u8::MAX).unwrap_or(instance.priority),
+            "version" => {
+                let versions = [("2", Version::V2), ("3", Version::V3)];
+                instance.version = reading.choice(line, 0, &versions).unwrap_or(instance.version);
+            }
+            "advert_int" => keep(&mut interval, reading.seconds(line, 0, 10..=255_000).map(|found| (found, line))),
+            "preempt_delay" => {
+                instance.preempt_delay_ms =
+                    reading.seconds(line, 0, 0..=1_000_000).unwrap_or(instance.preempt_delay_ms);
+            }
+            "down_timer_adverts" => {
+                let found = reading.integer(line, 0, 1..=100);
+                instance.down_timer_adverts = found.unwrap_or(instance.down_timer_adverts);
+            }
+            "mcast_src_ip" | "unicast_src_ip" => keep(&mut instance.source, reading.address(line, 0)),
+            "unicast_ttl" => keep(&mut unicast.ttl, reading.integer(line, 0, 0..=u8::MAX)),
+            "unicast_peer" => {
+                speaks_unicast = true;
+                unicast.peers.extend(reading.block(line).iter().filter_map(|line| peer(line, reading)));
+            }
+            "virtual_ipaddress" => addresses(line, &mut instance.addresses, reading),
+            "virtual_ipaddress_excluded" => addresses(line, &mut instance.excluded, reading),
+            "authentication" => password(line, &mut instance, reading),
+            _ => {
+                let _ = announcement(keyword, line, &mut instance.announcements, reading)
+                    || notify(keyword, line, &mut instance.notify, reading)
+                    || track(keyword, line, sources, &mut instance.track, reading);
+            }
+        }
+    }
+    instance.unicast = speaks_unicast.then_some(unicast);
+    instance.accept = accept.unwrap_or(!instance.strict);
+    one_family(statement, &mut instance, reading);
+    if let Some((milliseconds, line)) = interval {
+        advert_interval(milliseconds, line, &mut instance, reading);
+    }
+    completed(statement, instance, reading)
+}
+
+fn addresses(block: &Statement, found: &mut Vec<VirtualAddress>, reading: &mut Reading<'_>) {
+    for line in reading.block(block) {
+        let Some(address) = address(line, reading) else { continue };
+        let same = |other: &VirtualAddress| (other.address, &other.interface) == (address.address, &address.interface);
+        if found.iter().any(same) {
+            let fault = Fault::new(format!("{} is there twice", address.address));
+            reading.warning(line.keyword.place, fault.help("remove one of them"));
+            continue;
+        }
+        found.push(address);
+    }
+}
+
+/// Adverts name addresses of one family: that of the first.
+fn one_family(statement: &Statement, instance: &mut Instance, reading: &mut Reading<'_>) {
+    let six = instance.is_ipv6();
+    let (kept, others): (Vec<_>, Vec<_>) =
+        std::mem::take(&mut instance.addresses).into_iter().partition(|address| address.address.is_ipv6() == six);
+    instance.addresses = kept;
+    for other in others {
+        let fault = Fault::new(format!("{} is not of the family of the addresses before it", other.address));
+        let help = "put it into virtual_ipaddress_excluded, or make an instance of its own; it is left out";
+        reading.fault(statement.keyword.place, fault.help(help));
+    }
+}
+
+/// Version 2 has whole seconds, version 3 hundredths of one.
+fn advert_interval(milliseconds: u32, line: &Statement, instance: &mut Instance, reading: &mut Reading<'_>) {
+    let (fits, how) = match instance.spoken_version() {
+        Version::V2 => (milliseconds % 1_000 == 0 && milliseconds >= 1_000, "whole seconds from 1 to 255"),
+        Version::V3 => (milliseconds % 10 == 0 && milliseconds <= 40_950, "from 0.01 to 40.95 seconds"),
+    };
+    if fits {
+        instance.advert_interval_ms = milliseconds;
+        return;
+    }
+    let fault = Fault::new(format!("version {} has {how}", instance.spoken_version().number()));
+    reading.fault(Reading::place(line, 0), fault.help("correct it, or write `version 3`; 1 second is taken"));
+}
+
+fn password(block: &Statement, instance: &mut Instance, reading: &mut Reading<'_>) {
+    let (mut kind, mut password) = (None, None);
+    for line in reading.block(block) {
+        match reading.keyword(Context::Authentication, line) {
+            Some("auth_type") => match reading.word(line, 0, "PASS") {
+                Some("PASS") => kind = Some(true),
+                Some("AH") => {
+                    kind = Some(false);
+                    let fault = Fault::new("authentication by AH is not spoken");
+                    reading.fault(Reading::place(line, 0), fault.help("write PASS on all routers, or leave it out"));
+                }
+                Some(other) => {
+                    let fault = Fault::new(format!("{} is no kind of authentication", quoted(other)));
+                    reading.fault(Reading::place(line, 0), fault.help("write PASS"));
+                }
+                None => {}
+            },
+            Some("auth_pass") => {
+                let Some(word) = reading.word(line, 0, "a password") else { continue };
+                let end = (0..=PASSWORD).rev().find(|end| word.is_char_boundary((*end).min(word.len()))).unwrap_or(0);
+                if word.len() > PASSWORD {
+                    let fault = Fault::new(format!("only {PASSWORD} bytes of a password count"));
+                    reading.fault(Reading::place(line, 0), fault.help("shorten it on all routers"));
+                }
+                password = word.get(..end.min(word.len())).map(str::to_owned);
+            }
+            _ => {}
+        }
+    }
+    if kind == Some(true) {
+        instance.auth_pass = password;
+    }
+}
+
+/// The last looks at an instance; none if it cannot be.
+fn completed(statement: &Statement, mut instance: Instance, reading: &mut Reading<'_>) -> Option<Instance> {
+    let place = statement.keyword.place;
+    if instance.nopreempt && instance.state == InitialState::Master {
+        let fault = Fault::new(format!("{}: nopreempt does nothing with state MASTER", instance.name));
+        reading.fault(place, fault.help("write `state BACKUP`; nopreempt is left out"));
+        instance.nopreempt = false;
+    }
+    if instance.auth_pass.is_some() && instance.spoken_version() == Version::V3 {
+        let fault = Fault::new(format!("{}: version 3 has no passwords", instance.name));
+        reading.warning(place, fault.help("leave `authentication` out; it is not sent"));
+        instance.auth_pass = None;
+    }
+    if instance.addresses.is_empty() && !instance.no_addresses {
+        let fault = Fault::new(format!("{}: there is no virtual address", instance.name));
+        reading.fault(place, fault.help("add virtual_ipaddress, or no_virtual_ipaddress if that is meant"));
+    }
+    if instance.router_id == 0 {
+        let fault = Fault::new(format!("{}: virtual_router_id is missing", instance.name));
+        reading.fault(place, fault.help("add one from 1 to 255, the same on all routers; it is left out"));
+        return None;
+    }
+    if instance.interface.is_empty() {
+        let fault = Fault::new(format!("{}: interface is missing", instance.name));
+        reading.fault(place, fault.help("add the one by which adverts are sent; it is left out"));
+        return None;
+    }
+    Some(instance)
+}

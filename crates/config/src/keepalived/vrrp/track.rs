@@ -1,0 +1,60 @@
+//! `track_interface`, `track_script`, `track_file`, `track_process`: which sources count, and how much.
+
+use super::{
+    Sources,
+    source::{FILE_WEIGHT, WEIGHT, weight},
+};
+use crate::{
+    keepalived::{Statement, reading::Reading},
+    report::{Fault, quoted},
+};
+use relvs_model::vrrp::{TrackSource, Tracked};
+
+/// Reads such a block. Gives whether the keyword was one.
+pub(super) fn track(
+    keyword: &str,
+    statement: &Statement,
+    sources: &Sources,
+    tracked: &mut Vec<Tracked>,
+    reading: &mut Reading<'_>,
+) -> bool {
+    let (known, most) = match keyword {
+        "track_interface" => (None, WEIGHT),
+        "track_script" => (Some(&sources.scripts), WEIGHT),
+        "track_file" => (Some(&sources.files), FILE_WEIGHT),
+        "track_process" => (Some(&sources.processes), WEIGHT),
+        _ => return false,
+    };
+    for line in reading.block(statement) {
+        let name = line.keyword.text.clone();
+        let default = match known.map(|known| known.get(&name)) {
+            None => (0, false),
+            Some(Some(default)) => *default,
+            Some(None) => {
+                let what = keyword.trim_start_matches("track_");
+                let fault = Fault::new(format!("there is no {what} {} to track", quoted(&name)));
+                reading.fault(line.keyword.place, fault.help("define it, or correct its name; it is left out"));
+                continue;
+            }
+        };
+        let said = match line.arguments.first().map(|word| word.text.as_str()) {
+            Some("weight") => weight(line, 1, most, reading),
+            Some("reverse") => Some((default.0, true)),
+            Some(other) => {
+                let fault = Fault::new(format!("{} is left out", quoted(other)));
+                reading.fault(Reading::place(line, 0), fault.help("write `weight` and a number"));
+                None
+            }
+            None => None,
+        };
+        let (weight, reverse) = said.unwrap_or(default);
+        let source = match keyword {
+            "track_interface" => TrackSource::Interface(name),
+            "track_script" => TrackSource::Script(name),
+            "track_file" => TrackSource::File(name),
+            _ => TrackSource::Process(name),
+        };
+        tracked.push(Tracked { source, weight, reverse });
+    }
+    true
+}
