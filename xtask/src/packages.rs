@@ -22,6 +22,8 @@ const TEST: &[Need] = &[
     Need { program: "sysctl", packages: &["procps"], purpose: "the lab's real servers: arp_ignore, rp_filter" },
     Need { program: "nginx", packages: &["nginx"], purpose: "real servers; its service is not started" },
     Need { program: "curl", packages: &["curl"], purpose: "real clients" },
+    Need { program: "dnsmasq", packages: &["dnsmasq-base"], purpose: "health checks of a real DNS server" },
+    Need { program: "aiosmtpd", packages: &["python3-aiosmtpd"], purpose: "health checks of a real mail server" },
     Need { program: "mandoc", packages: &["mandoc"], purpose: "faults in manual pages" },
 ];
 

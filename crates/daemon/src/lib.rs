@@ -9,6 +9,7 @@ mod configuration;
 mod decapsulator;
 mod director;
 mod files;
+pub mod health;
 pub mod realserver;
 mod run;
 mod server;

@@ -1,0 +1,18 @@
+//! Health checks' conversations with servers, and telling of what they found.
+//!
+//! When a server is asked, and what an answer means, is decided by the machines in `relvs-proto`: here are sockets,
+//! programs and files. The words are keepalived's (`keepalived.conf(5)`).
+
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "the enums of errors and records of libraries and of the system are open and long; the others are said as they are"
+)]
+
+mod path;
+mod probe;
+mod prober;
+mod program;
+mod tls;
+
+pub use probe::{Limits, Probes};
+pub use prober::Prober;

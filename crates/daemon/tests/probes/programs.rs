@@ -1,0 +1,99 @@
+//! MISC and FILE: programs that hang, fork, end by a signal, or are not there.
+
+use crate::ask::{ask_within, down, says, up, why};
+use relvs_daemon::health::Limits;
+use relvs_model::health::{Asked, FileProbe, MiscProbe, Outcome, Probe, Says, Script, Target};
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
+
+fn shell(text: &str) -> Script {
+    Script::new(["/bin/sh", "-c", text].map(str::to_owned).to_vec())
+}
+
+fn run(script: Script, dynamic: bool, milliseconds: u64) -> Outcome {
+    let probe = Probe::Misc(MiscProbe { script, dynamic });
+    let asked = Asked::new("192.0.2.1".parse().unwrap(), 0);
+    ask_within(&probe, &asked, &Target::default(), Limits::whole(Duration::from_millis(milliseconds)))
+}
+
+fn alive(pid: &str) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/stat"))
+        .is_ok_and(|stat| stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with('Z')))
+}
+
+#[test]
+fn the_exit_code_says_it() {
+    assert_eq!(run(shell("exit 0"), false, 10_000), up());
+    assert_eq!(
+        run(shell("echo first; echo the disk is full >&2; exit 1"), false, 10_000),
+        down("exit code 1: the disk is full")
+    );
+    assert_eq!(run(shell("exit 12"), true, 10_000), says(Says::Weight(10)));
+    assert_eq!(run(shell("kill -SEGV $$"), false, 10_000), down("ended by signal 11"));
+    let missing = Script::new(vec!["/nowhere/check".to_owned()]);
+    assert_eq!(run(missing, false, 10_000), down("/nowhere/check: there is no such program"));
+    assert_eq!(run(Script::new(Vec::new()), false, 10_000), down("no program is named"));
+    let stranger = Script { user: Some("nobody-here".to_owned()), ..shell("exit 0") };
+    assert_eq!(run(stranger, false, 10_000), down("there is no user nobody-here"));
+    let much = run(shell("yes 'a line' | head -c 3000000; exit 3"), false, 20_000);
+    assert!(why(much).starts_with("exit code 3: a"));
+}
+
+#[test]
+fn a_program_that_hangs_is_ended_with_all_its_children() {
+    let directory = tempfile::tempdir().unwrap();
+    let pids = directory.path().join("pids");
+    let text = format!(
+        "trap '' TERM; sleep 60 & echo $! >{0}; (trap '' TERM; sleep 61) & echo $! >>{0}; echo waiting; sleep 62",
+        pids.display()
+    );
+    let begun = Instant::now();
+    assert_eq!(run(shell(&text), false, 1000), down("not done within 700 ms: waiting"));
+    assert!(begun.elapsed() < Duration::from_secs(5));
+    let pids = fs::read_to_string(pids).unwrap();
+    assert_eq!(pids.lines().count(), 2);
+    for pid in pids.lines() {
+        assert!((0..100).any(|_| {
+            std::thread::sleep(Duration::from_millis(20));
+            !alive(pid)
+        }));
+    }
+}
+
+#[test]
+fn a_child_that_keeps_the_pipe_is_not_waited_for() {
+    let begun = Instant::now();
+    assert_eq!(run(shell("sleep 3 & echo done; exit 4"), false, 10_000), down("exit code 4: done"));
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn a_program_is_run_as_another_user() {
+    if !rustix::process::geteuid().is_root() {
+        println!("skipped: needs root");
+        return;
+    }
+    let mut script = shell("echo $(id -u):$(id -g):$(id -G); exit 1");
+    script.user = Some("nobody".to_owned());
+    script.group = Some("0".to_owned());
+    assert_eq!(run(script, false, 10_000), down("exit code 1: 65534:0:0"));
+}
+
+#[test]
+fn a_file_says_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("weight");
+    let asked = Asked::new("192.0.2.1".parse().unwrap(), 0);
+    let ask = || {
+        let probe = Probe::File(FileProbe { path: path.display().to_string(), weight: 2 });
+        ask_within(&probe, &asked, &Target::default(), Limits::whole(Duration::from_secs(5)))
+    };
+    fs::write(&path, "-3\n").unwrap();
+    assert_eq!(ask(), says(Says::Add(-6)));
+    fs::write(&path, "-254\n").unwrap();
+    assert_eq!(ask(), down("the file says -254"));
+    fs::write(&path, "up\n").unwrap();
+    assert!(why(ask()).ends_with("`up` is no number"));
+}
