@@ -96,11 +96,14 @@ impl Plan {
         };
         // Equal priorities are decided by addresses, which groups cannot agree on.
         let distinct = grouped || random.once_in(2);
+        // A backup takes the interval of whom it heard last. With keepalived's two additions that may be one that gives way
+        // while the master is silent for longer than that: then the first does not end, and keepalived's neither.
+        let differ = version == Version::V3 && random.once_in(3);
         let mut interval = 0;
         let mut settings = Vec::new();
         for router in 0..routers {
             let own = match version {
-                Version::V3 if random.once_in(4) => base * random.one_of(&[1, 2]),
+                Version::V3 if differ => base * random.one_of(&[1, 2, 5]),
                 Version::V2 | Version::V3 => base,
             };
             interval = interval.max(Time::from(own) * MS);
@@ -128,8 +131,8 @@ impl Plan {
                     Ipv4Addr::new(192, 0, 2, 1).into()
                 })],
                 unicast: unicast.then(|| Unicast { peers, check_source: true, ..Unicast::default() }),
-                lower_prio_no_advert: random.once_in(4),
-                higher_prio_send_advert: random.once_in(8),
+                lower_prio_no_advert: !differ && random.once_in(4),
+                higher_prio_send_advert: !differ && random.once_in(8),
                 v3_checksum_as_v2: random.once_in(4),
                 track: vec![Tracked { source: script(), weight: -60, reverse: false }],
                 ..Instance::default()
@@ -167,13 +170,13 @@ impl Plan {
             promised: 0,
             overlap: interval * 102 / 100 + 3 * delay,
             interval,
-            best_wins: !nopreempt && preempt_delay_ms == 0,
+            best_wins: !nopreempt,
             grouped,
         };
         plan.go_wrong(random);
-        // Someone is master after a down interval, the best of those who preempt after another; a hand-over takes two
-        // intervals and more, and the delay of preemption begins with the first advert.
-        plan.promised = plan.interval * 13 + Time::from(preempt_delay_ms) * MS + 100 * plan.delay;
+        // Someone is master after a down interval, four at most; the best of those who preempt after another. The delay of
+        // preemption begins with the first advert.
+        plan.promised = plan.interval * 8 + Time::from(preempt_delay_ms) * MS + 100 * plan.delay;
         plan
     }
 
