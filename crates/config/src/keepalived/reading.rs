@@ -96,10 +96,7 @@ impl<'d> Reading<'d> {
 
     fn unknown(&mut self, context: Context, statement: &Statement) {
         let name = &statement.keyword.text;
-        let within = match context {
-            Context::Top => String::new(),
-            context => format!(" in {}", context.name()),
-        };
+        let within = if context == Context::Top { String::new() } else { format!(" in {}", context.name()) };
         let fault = Fault::new(format!("unknown keyword {}{within}", quoted(name)));
         let help = match (context.nearest(name), Context::of(name)) {
             (Some(near), _) => format!("did you mean `{near}`?"),

@@ -32,7 +32,7 @@ impl Given {
         match keyword {
             "retry" => keep(&mut self.retry, reading.integer(statement, 0, 0..=u32::MAX - 1)),
             "delay_before_retry" => {
-                keep(&mut self.delay_before_retry_ms, reading.seconds(statement, 0, 0..=LONGEST_MS))
+                keep(&mut self.delay_before_retry_ms, reading.seconds(statement, 0, 0..=LONGEST_MS));
             }
             "warmup" => keep(&mut self.warmup_ms, reading.seconds(statement, 0, 0..=LONGEST_MS)),
             "delay_loop" => keep(&mut self.delay_loop_ms, reading.seconds(statement, 0, 1..=LONGEST_MS)),

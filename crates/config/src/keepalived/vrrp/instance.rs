@@ -153,8 +153,8 @@ fn one_family(statement: &Statement, instance: &mut Instance, reading: &mut Read
 /// Version 2 has whole seconds, version 3 hundredths of one.
 fn advert_interval(milliseconds: u32, line: &Statement, instance: &mut Instance, reading: &mut Reading<'_>) {
     let (fits, how) = match instance.spoken_version() {
-        Version::V2 => (milliseconds % 1_000 == 0 && milliseconds >= 1_000, "whole seconds from 1 to 255"),
-        Version::V3 => (milliseconds % 10 == 0 && milliseconds <= 40_950, "from 0.01 to 40.95 seconds"),
+        Version::V2 => (milliseconds.is_multiple_of(1_000) && milliseconds >= 1_000, "whole seconds from 1 to 255"),
+        Version::V3 => (milliseconds.is_multiple_of(10) && milliseconds <= 40_950, "from 0.01 to 40.95 seconds"),
     };
     if fits {
         instance.advert_interval_ms = milliseconds;
