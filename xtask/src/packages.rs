@@ -24,6 +24,7 @@ const TEST: &[Need] = &[
     Need { program: "curl", packages: &["curl"], purpose: "real clients" },
     Need { program: "dnsmasq", packages: &["dnsmasq-base"], purpose: "health checks of a real DNS server" },
     Need { program: "aiosmtpd", packages: &["python3-aiosmtpd"], purpose: "health checks of a real mail server" },
+    Need { program: "systemd-analyze", packages: &["systemd"], purpose: "the service manager of the package's tests" },
     Need { program: "mandoc", packages: &["mandoc"], purpose: "faults in manual pages" },
 ];
 

@@ -1,6 +1,6 @@
 //! The commands that run the product: demo, test, bench.
 
-use crate::{packages, shell};
+use crate::{deb, packages, shell};
 use anyhow::{Context as _, Result};
 use std::process::Command;
 
@@ -18,6 +18,7 @@ pub(crate) fn demo(arguments: &[&str]) -> Result<()> {
 /// Runs every test whose name contains the filter; the tests find the built command in RELVS_BIN.
 pub(crate) fn test(arguments: &[&str]) -> Result<()> {
     packages::setup(Some("test"))?;
+    packages::setup(Some("deb"))?;
     packages::setup(Some("oracle"))?;
     if !shell::is_root() {
         println!("not root: the tests that make network namespaces or load programs will say that they skip");
@@ -26,7 +27,14 @@ pub(crate) fn test(arguments: &[&str]) -> Result<()> {
     shell::run(shell::cargo().args(["build", "--workspace", "--bins", "--tests"]))?;
     let relvs = shell::target_dir().join("debug/relvs");
     let mut tests = shell::cargo();
-    tests.args(["test", "--workspace", "--no-fail-fast"]).args(arguments).env("RELVS_BIN", relvs);
+    tests.args(["test", "--workspace", "--no-fail-fast"]).args(arguments).env("RELVS_BIN", &relvs);
+    if arguments.is_empty() || arguments.iter().any(|filter| filter.contains("package")) {
+        let packages = shell::target_dir().join("debian-test");
+        for version in ["0.1.0-1", "0.1.0-2"] {
+            deb::pack(&relvs, Some(version), &packages, true)?;
+        }
+        tests.env("RELVS_PACKAGES", packages);
+    }
     shell::run(&mut tests)
 }
 

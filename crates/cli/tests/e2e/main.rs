@@ -22,6 +22,7 @@ mod marks;
 mod methods;
 mod mtu;
 mod neighbours;
+mod package;
 mod persistence;
 mod quoted;
 mod realserver;
