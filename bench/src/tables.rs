@@ -16,8 +16,8 @@ use relvs_core::{
     },
 };
 use relvs_dataplane::{
-    Area, Half, HopTable, Neighbour, Side, Sizes, inactive_half, install, serve_interface, write_destination,
-    write_load,
+    Area, Before, Entries, Half, HopTable, Neighbour, Side, Sizes, inactive_half, install, serve_interface,
+    write_destination, write_load,
 };
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 
@@ -114,29 +114,21 @@ fn install_service(side: &impl Side, case: &Case) -> Result<()> {
     let sizes = *side.sizes();
     let half = inactive_half(side);
     let protocol = if case.udp { 17 } else { 6 };
-    let mut sets4 = vec![[0; 8]; sizes.sets as usize];
-    let mut sets6 = vec![[0; 16]; sizes.sets as usize];
+    let (mut four, mut six) = (Vec::new(), Vec::new());
     let mut place = |address: Address, key: u64, value: u64| {
         let address = words(case.six, address);
-        let free = if case.six {
-            let set = entry::set6(MULTIPLIER, address, key) & (sizes.sets - 1);
-            let slots = sets6[set as usize].as_chunks_mut::<4>().0;
-            slots.iter_mut().find(|slot| slot[0] == 0).map(|slot| *slot = [key, address[0], address[1], value])
+        if case.six {
+            six.push((address, key, value));
         } else {
-            let key = key | address[0];
-            let set = entry::set4(MULTIPLIER, key) & (sizes.sets - 1);
-            let slots = sets4[set as usize].as_chunks_mut::<2>().0;
-            slots.iter_mut().find(|slot| slot[0] == 0).map(|slot| *slot = [key, value])
-        };
-        ensure!(free.is_some(), "no room for a service entry");
-        Ok(())
+            four.push((key | address[0], value));
+        }
     };
-    place(frame::vip(), entry::key(PORT.to_be(), protocol), u64::from(half * sizes.services))?;
+    place(frame::vip(), entry::key(PORT.to_be(), protocol), 0);
     let nat = case.method == Method::Nat;
     if nat {
         for number in 1..=case.servers {
             let key = entry::key(SERVER_PORT.to_be(), protocol) | entry::SERVER;
-            place(frame::server(number), key, u64::from(number))?;
+            place(frame::server(number), key, u64::from(number));
         }
     }
     let scheduler = schedule::SCHEDULERS.iter().find(|known| known.name == case.scheduler);
@@ -161,16 +153,14 @@ fn install_service(side: &impl Side, case: &Case) -> Result<()> {
         ..Service::default()
     };
     let image = Half {
-        sets4: &sets4,
-        sets6: &sets6,
+        entries: Entries { multiplier: MULTIPLIER, four: &four, six: &six },
         services: &[service.pack()],
         bands: &[service::band(round, ring, slots)],
         rings: &rings,
         rules: &[],
-        multiplier: MULTIPLIER,
         switch: active::REUSE | if nat { active::NAT } else { 0 },
     };
-    install(side, &image);
+    install(side, &image, Before::Unknown);
     Ok(())
 }
 

@@ -41,7 +41,7 @@ pub const FLOWS: &str = "/v1/flows";
 /// `GET`: this interface's description by OpenAPI.
 pub const DESCRIPTION: &str = "/v1/openapi.json";
 /// Bytes of the largest request.
-pub const LARGEST_REQUEST: usize = 8 << 20;
+pub const LARGEST_REQUEST: usize = 32 << 20;
 
 /// The control socket of a run directory.
 pub fn socket(run_dir: &Path) -> PathBuf {

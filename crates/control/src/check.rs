@@ -11,18 +11,11 @@ const LARGEST: u32 = i32::MAX as u32;
 /// How many servers mh can tell apart: the size of its table.
 const MH_SERVERS: usize = mh::SLOTS as usize;
 
-pub(crate) fn check(desired: &Desired) -> Result<(), Refusal> {
+/// All but the services.
+pub(crate) fn rest(desired: &Desired) -> Result<(), Refusal> {
     timeouts(&desired.timeouts)?;
     settings(&desired.settings)?;
-    desired.rules.iter().enumerate().try_for_each(|(at, one)| rule(at, one))?;
-    let mut seen = BTreeSet::new();
-    for one in &desired.services {
-        if !seen.insert(one.key) {
-            return Err(Refusal::ServiceTwice(one.key));
-        }
-        service(one)?;
-    }
-    Ok(())
+    desired.rules.iter().enumerate().try_for_each(|(at, one)| rule(at, one))
 }
 
 pub(crate) fn timeouts(timeouts: &Timeouts) -> Result<(), Refusal> {

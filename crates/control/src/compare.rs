@@ -5,7 +5,7 @@ use relvs_model::{
     Director, OnExit, Rule, Server, Service, ServiceKey, Timeouts, XdpMode,
     plan::{Alteration, Change, Plan, ServerChange, of_server, of_service},
 };
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 /// What changes from `old` to `new`. Of services that have the same key the last counts.
 pub(crate) fn compare(old: &Desired, new: &Desired) -> Plan {
@@ -75,12 +75,14 @@ fn rules(old: &[Rule], new: &[Rule]) -> Vec<Change> {
     changes
 }
 
-fn services(old: &[Service], new: &[Service]) -> Vec<Change> {
+fn services(old: &[Arc<Service>], new: &[Arc<Service>]) -> Vec<Change> {
     let mut pairs: BTreeMap<ServiceKey, (Option<&Service>, Option<&Service>)> = BTreeMap::new();
-    for service in old {
+    // Of many most are the very same at the same place.
+    let same = |at: usize| old.get(at).zip(new.get(at)).is_some_and(|(old, new)| Arc::ptr_eq(old, new));
+    for (_, service) in old.iter().enumerate().filter(|(at, _)| !same(*at)) {
         pairs.entry(service.key).or_default().0 = Some(service);
     }
-    for service in new {
+    for (_, service) in new.iter().enumerate().filter(|(at, _)| !same(*at)) {
         pairs.entry(service.key).or_default().1 = Some(service);
     }
     let change = |pair: (Option<&Service>, Option<&Service>)| match pair {

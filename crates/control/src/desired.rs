@@ -1,8 +1,12 @@
 //! What can be desired of the tables.
 
 use relvs_model::{Rule, Service, Settings, State, Timeouts};
+use std::sync::Arc;
 
 /// What is desired, or applied: of a [`State`] all that tables express.
+///
+/// Services are shared: a change of one among thousands copies that one, and what is the same is seen to be the same
+/// without being read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Desired {
     /// IPVS's settings.
@@ -12,13 +16,14 @@ pub struct Desired {
     /// Which packets have which mark; the first that matches decides.
     pub rules: Vec<Rule>,
     /// The virtual services.
-    pub services: Vec<Service>,
+    pub services: Vec<Arc<Service>>,
 }
 
 impl Desired {
     /// Makes it a part of this state, in place of what that had.
     pub fn put_into(self, state: &mut State) {
         let Desired { settings, timeouts, rules, services } = self;
+        let services = services.into_iter().map(Arc::unwrap_or_clone).collect();
         let (director, listeners) = (std::mem::take(&mut state.director), std::mem::take(&mut state.listeners));
         *state = State { director, listeners, settings, timeouts, rules, services };
     }
@@ -30,7 +35,7 @@ impl From<&State> for Desired {
             settings: state.settings.clone(),
             timeouts: state.timeouts,
             rules: state.rules.clone(),
-            services: state.services.clone(),
+            services: state.services.iter().cloned().map(Arc::new).collect(),
         }
     }
 }
@@ -38,6 +43,6 @@ impl From<&State> for Desired {
 impl From<Vec<Service>> for Desired {
     /// These services, and everything else as where nothing is said.
     fn from(services: Vec<Service>) -> Self {
-        Desired { services, ..Desired::default() }
+        Desired { services: services.into_iter().map(Arc::new).collect(), ..Desired::default() }
     }
 }

@@ -1,11 +1,15 @@
 //! Numbers of destinations: given once, kept as long as the destination exists or is retired.
+//!
+//! A change is worked out from the services that it touches ([`Destinations::assign`]), and made by putting what it gives
+//! in its place; so it costs nothing for the others, however many there are.
 
 use crate::{Limits, Refusal, memory_order, record::FTP};
 use relvs_core::table::destination::{self, Destination, method};
 use relvs_model::{Method, Server, Service, ServiceKey};
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    ops::Bound,
 };
 
 /// What a destination is known by.
@@ -23,6 +27,12 @@ impl Identity {
     /// That of a server of this service.
     pub(crate) fn of(service: &Service, server: &Server) -> Self {
         Held::of(service, server).identity()
+    }
+
+    /// The least of all of a service.
+    const fn first(service: ServiceKey) -> Self {
+        let address = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        Identity { service, address, port: 0, method: Method::ALL[0], client_port: false }
     }
 }
 
@@ -72,6 +82,11 @@ impl Held {
         SocketAddr::new(self.server.address, self.sent_to())
     }
 
+    /// The same where that is to be known, because its packets are rewritten.
+    pub(crate) fn rewritten_to(&self) -> Option<SocketAddr> {
+        (self.server.method == Method::Nat).then(|| self.replies_from())
+    }
+
     fn sent_to(&self) -> u16 {
         if self.client_port { 0 } else { self.server.port }
     }
@@ -104,99 +119,191 @@ impl Held {
 }
 
 /// All that have numbers.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Destinations {
-    held: BTreeMap<u32, Held>,
+    /// By number.
+    held: Vec<Option<Held>>,
+    /// In the order of services, so that those of one are together.
     numbers: BTreeMap<Identity, u32>,
+    by_address: BTreeSet<(IpAddr, u32)>,
+    retired: BTreeSet<u32>,
+    /// How many use NAT, retired ones included.
+    nat: usize,
+    /// Every number below this one is taken.
+    lowest: u32,
+}
+
+impl PartialEq for Destinations {
+    fn eq(&self, other: &Self) -> bool {
+        // The rest follows from it.
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Destinations {}
+
+/// What a change makes of the destinations.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Assigned {
+    /// What becomes otherwise, or has its number now: each number once.
+    pub(crate) put: Vec<(u32, Held)>,
+    /// Of each service that changes: its servers' numbers, in their order, and the latest weights that were not 0.
+    pub(crate) of: Vec<(Vec<u32>, Vec<u32>)>,
 }
 
 impl Destinations {
     /// What has this number.
     pub(crate) fn get(&self, number: u32) -> Option<&Held> {
-        self.held.get(&number)
+        self.held.get(number as usize)?.as_ref()
     }
 
-    /// Makes the servers of these services the ones that exist, and the others retired. Gives the records
-    /// that are then otherwise than before.
-    pub(crate) fn assign(&mut self, desired: &[Service], limits: &Limits) -> Result<Vec<(u32, Destination)>, Refusal> {
+    /// What makes the servers of the services in `changes` the ones that exist, and the others of these services
+    /// retired. A pair is a service before and after, of the same key. Nothing is changed yet.
+    pub(crate) fn assign(
+        &self,
+        changes: &[(Option<&Service>, Option<&Service>)],
+        limits: &Limits,
+    ) -> Result<Assigned, Refusal> {
         let end = limits.destinations.min(destination::LIMIT);
-        if let Some((&number, _)) = self.held.last_key_value().filter(|(number, _)| **number >= end) {
+        if let Some(number) = self.end().checked_sub(1).filter(|last| *last >= end) {
             return Err(Refusal::Number { number, limit: end });
         }
-        let before = self.held.clone();
-        let weights = self.weights();
-        let wanted: BTreeSet<Identity> = all(desired).map(|(service, server)| Identity::of(service, server)).collect();
-        for held in self.held.values_mut() {
-            held.retired |= !wanted.contains(&held.identity());
-        }
-        let mut lowest = destination::NONE + 1;
-        for (service, server) in all(desired) {
-            let mut new = Held::of(service, server);
-            let identity = new.identity();
-            if new.last_weight == 0 {
-                new.last_weight = weights.get(&endpoint(&new)).copied().unwrap_or(0);
-            }
-            let number = match self.number(&identity) {
-                Some(number) => number,
-                None => {
-                    lowest = self.free_from(lowest);
-                    if lowest >= end {
-                        let retired = self.held.values().filter(|held| held.retired).count();
-                        let limit = end.saturating_sub(1);
-                        return Err(Refusal::Destinations { wanted: wanted.len(), retired, limit });
-                    }
-                    lowest
+        let mut assigned = Assigned::default();
+        let mut free = self.lowest.max(destination::NONE + 1);
+        for (old, new) in changes {
+            let Some(key) = old.or(*new).map(|service| service.key) else { continue };
+            let mut there: BTreeMap<Identity, (u32, &Held)> = self.of_service(key).collect();
+            let weights: BTreeMap<(IpAddr, u16), u32> = (there.values())
+                .filter(|(_, held)| !held.retired)
+                .map(|(_, held)| ((held.server.address, held.server.port), held.last_weight))
+                .collect();
+            let servers = new.iter().flat_map(|service| service.servers.iter().map(move |server| (service, server)));
+            let (mut numbers, mut last_weights) = (Vec::new(), Vec::new());
+            for (service, server) in servers {
+                let mut held = Held::of(service, server);
+                if held.last_weight == 0 {
+                    held.last_weight = weights.get(&(server.address, server.port)).copied().unwrap_or(0);
                 }
-            };
-            if new.template_s == 0 {
-                new.template_s = self.held.get(&number).map_or(0, |old| old.template_s);
+                let before = there.remove(&held.identity());
+                let number = match before {
+                    Some((number, _)) => number,
+                    None => {
+                        free = self.free_from(free);
+                        if free >= end {
+                            return Err(self.full(changes, end));
+                        }
+                        free += 1;
+                        free - 1
+                    }
+                };
+                if held.template_s == 0 {
+                    held.template_s = before.map_or(0, |(_, old)| old.template_s);
+                }
+                numbers.push(number);
+                last_weights.push(held.last_weight);
+                if before.is_none_or(|(_, old)| *old != held) {
+                    assigned.put.push((number, held));
+                }
             }
-            self.put(number, new);
+            let gone = there.into_values().filter(|(_, held)| !held.retired);
+            assigned.put.extend(gone.map(|(number, held)| (number, Held { retired: true, ..held.clone() })));
+            assigned.of.push((numbers, last_weights));
         }
-        let changed = self.held.iter().filter_map(|(number, held)| {
-            let (old, new) = (before.get(number).map(Held::record), held.record());
-            (old != Some(new)).then_some((*number, new))
-        });
-        Ok(changed.collect())
+        Ok(assigned)
     }
 
-    /// The last weights of the servers that are there, which they keep when their method changes. One that was removed
-    /// has none: it begins anew when it comes back.
-    fn weights(&self) -> BTreeMap<(ServiceKey, IpAddr, u16), u32> {
-        let there = self.held.values().filter(|held| !held.retired);
-        there.map(|held| (endpoint(held), held.last_weight)).collect()
+    /// Why there is no number any more.
+    fn full(&self, changes: &[(Option<&Service>, Option<&Service>)], end: u32) -> Refusal {
+        let servers = |service: &Option<&Service>| service.map_or(0, |service| service.servers.len());
+        let (go, come) = changes.iter().fold((0, 0), |(go, come), (old, new)| (go + servers(old), come + servers(new)));
+        let stay = (self.numbers.len() - self.retired.len()).saturating_sub(go);
+        let new = changes.iter().filter_map(|(_, new)| *new);
+        let known = new.flat_map(|service| service.servers.iter().map(move |server| Identity::of(service, server)));
+        let known = known.filter(|identity| self.number(identity).is_some()).count();
+        Refusal::Destinations {
+            wanted: stay + come,
+            retired: self.numbers.len().saturating_sub(stay + known),
+            limit: end.saturating_sub(1),
+        }
     }
 
-    /// Of each server of a service in its order, the latest weight that was not 0.
-    pub(crate) fn last_weights(&self, service: &Service) -> impl Iterator<Item = u32> {
-        service.servers.iter().map(|server| {
-            let held = self.number(&Identity::of(service, server)).and_then(|number| self.held.get(&number));
-            held.map_or(server.weight, |held| held.last_weight)
-        })
+    /// All of a service, retired ones included.
+    pub(crate) fn of_service(&self, key: ServiceKey) -> impl Iterator<Item = (Identity, (u32, &Held))> {
+        let from = (Bound::Included(Identity::first(key)), Bound::Unbounded);
+        let of_it = self.numbers.range(from).take_while(move |(identity, _)| identity.service == key);
+        of_it.filter_map(|(identity, number)| Some((*identity, (*number, self.get(*number)?))))
+    }
+
+    /// All with this server's address, retired ones included.
+    pub(crate) fn of_address(&self, address: IpAddr) -> impl Iterator<Item = (u32, &Held)> {
+        let of_it = self.by_address.range((address, 0)..=(address, u32::MAX));
+        of_it.filter_map(|(_, number)| Some((*number, self.get(*number)?)))
+    }
+
+    /// Every server's address, once.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        let mut last = None;
+        self.by_address
+            .iter()
+            .filter_map(move |(address, _)| (last.replace(*address) != Some(*address)).then_some(*address))
+    }
+
+    /// Of each server of a service in its order: its number, and the latest weight that was not 0.
+    pub(crate) fn of_servers(&self, service: &Service) -> (Vec<u32>, Vec<u32>) {
+        let of = |server: &Server| {
+            let number = self.number(&Identity::of(service, server)).unwrap_or(destination::NONE);
+            (number, self.get(number).map_or(server.weight, |held| held.last_weight))
+        };
+        service.servers.iter().map(of).unzip()
     }
 
     /// Takes up a destination with its number. False if the number is of none or another's, or the destination has
     /// another.
     pub(crate) fn adopt(&mut self, number: u32, held: Held) -> bool {
-        let known = self.held.contains_key(&number) || self.number(&held.identity()).is_some();
-        if number == destination::NONE || known {
+        let known = self.get(number).is_some() || self.number(&held.identity()).is_some();
+        if number == destination::NONE || number >= destination::LIMIT || known {
             return false;
         }
         self.put(number, held);
         true
     }
 
-    fn put(&mut self, number: u32, held: Held) {
+    /// Puts it in its place.
+    pub(crate) fn put(&mut self, number: u32, held: Held) {
+        let lowest = self.lowest;
+        if self.remove(number).is_some() {
+            self.lowest = lowest;
+        }
         self.numbers.insert(held.identity(), number);
-        self.held.insert(number, held);
+        self.by_address.insert((held.server.address, number));
+        self.nat += usize::from(held.server.method == Method::Nat);
+        if held.retired {
+            self.retired.insert(number);
+        }
+        let at = number as usize;
+        if self.held.len() <= at {
+            self.held.resize(at + 1, None);
+        }
+        self.held[at] = Some(held);
+        if number == self.lowest || self.lowest == destination::NONE {
+            self.lowest = self.free_from(self.lowest.max(destination::NONE + 1));
+        }
     }
 
     /// Gives a retired destination's number back. False if it is none.
     pub(crate) fn release(&mut self, number: u32) -> bool {
-        let Some(held) = self.held.get(&number).filter(|held| held.retired) else { return false };
+        let is_retired = self.retired.contains(&number);
+        is_retired && self.remove(number).is_some()
+    }
+
+    fn remove(&mut self, number: u32) -> Option<Held> {
+        let held = self.held.get_mut(number as usize)?.take()?;
         self.numbers.remove(&held.identity());
-        self.held.remove(&number);
-        true
+        self.by_address.remove(&(held.server.address, number));
+        self.retired.remove(&number);
+        self.nat -= usize::from(held.server.method == Method::Nat);
+        self.lowest = self.lowest.min(number);
+        Some(held)
     }
 
     pub(crate) fn number(&self, identity: &Identity) -> Option<u32> {
@@ -205,22 +312,29 @@ impl Destinations {
 
     /// All, by number.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Held)> {
-        self.held.iter().map(|(number, held)| (*number, held))
+        self.held.iter().enumerate().filter_map(|(number, held)| Some((number as u32, held.as_ref()?)))
+    }
+
+    /// Every number is below this one.
+    pub(crate) fn end(&self) -> u32 {
+        self.held.iter().rposition(Option::is_some).map_or(0, |last| last as u32 + 1)
+    }
+
+    /// The numbers of those that are gone.
+    pub(crate) fn retired(&self) -> &BTreeSet<u32> {
+        &self.retired
+    }
+
+    /// How many use NAT, retired ones included.
+    pub(crate) fn nat(&self) -> usize {
+        self.nat
     }
 
     fn free_from(&self, lowest: u32) -> u32 {
         let mut number = lowest;
-        while self.held.contains_key(&number) {
+        while self.get(number).is_some() {
             number += 1;
         }
         number
     }
-}
-
-fn all(services: &[Service]) -> impl Iterator<Item = (&Service, &Server)> {
-    services.iter().flat_map(|service| service.servers.iter().map(move |server| (service, server)))
-}
-
-fn endpoint(held: &Held) -> (ServiceKey, IpAddr, u16) {
-    (held.service, held.server.address, held.server.port)
 }

@@ -8,7 +8,7 @@ use crate::{
     check::{rule, service, timeouts},
 };
 use relvs_model::{Edit, Endpoint, Server, Service, ServiceKey, Unset};
-use std::{collections::BTreeMap, net::SocketAddr};
+use std::{collections::HashMap, net::SocketAddr, sync::Arc};
 
 /// What edits make of a desired state.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,8 +85,8 @@ impl Desired {
 /// A state under way. Places of services that are gone are empty, so that the others keep theirs.
 struct Working {
     rest: Desired,
-    services: Vec<Option<Service>>,
-    places: BTreeMap<ServiceKey, usize>,
+    services: Vec<Option<Arc<Service>>>,
+    places: HashMap<ServiceKey, usize>,
     zero: Vec<Option<ServiceKey>>,
 }
 
@@ -116,7 +116,7 @@ impl Working {
                     return Err(Why::ServiceExists(new.key));
                 }
                 self.places.insert(new.key, self.services.len());
-                self.services.push(Some(new.clone()));
+                self.services.push(Some(Arc::new(new.clone())));
             }
             Edit::EditService(edit) => {
                 let found = self.service(edit.service)?;
@@ -185,7 +185,8 @@ impl Working {
 
     fn service(&mut self, key: ServiceKey) -> Result<&mut Service, Why> {
         let place = self.places.get(&key).copied();
-        place.and_then(|place| self.services.get_mut(place)?.as_mut()).ok_or(Why::NoService(key))
+        let found = place.and_then(|place| self.services.get_mut(place)?.as_mut());
+        found.map(Arc::make_mut).ok_or(Why::NoService(key))
     }
 
     /// The service, and the server's place in its list.

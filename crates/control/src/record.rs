@@ -8,7 +8,7 @@ use relvs_model::{Netmask, SchedulerFlags, Service, ServiceKey};
 pub(crate) const FTP: u16 = 21;
 
 /// The record of a service, without its choices.
-pub(crate) fn record(service: &Service, known: &Known) -> service::Service {
+pub(crate) fn record(service: &Service, known: &Known<'_>) -> service::Service {
     let (netmask4, netmask6) = match service.persistence.map(|persistence| persistence.netmask) {
         Some(Netmask::V4(mask)) => (memory_order::four(mask), 0),
         Some(Netmask::V6(prefix)) => (0, prefix),

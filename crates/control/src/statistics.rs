@@ -10,7 +10,7 @@ use relvs_model::ServiceKey;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What the tables have counted by destination number, and whose it is.
+/// What the tables have counted by destination number, and whose it is. Those that have counted nothing may be missing.
 pub type Counted = BTreeMap<u32, (ServiceKey, Figures)>;
 
 /// What is to be added to and subtracted from a sum.
@@ -132,6 +132,11 @@ impl Statistics {
     }
 
     fn zero_destination(&mut self, number: u32, figures: Figures) {
+        if figures == Figures::default() {
+            self.bases.remove(&number);
+            self.rates.destinations.remove(&number);
+            return;
+        }
         self.bases.insert(number, figures);
         self.rates.destinations.insert(number, Estimator::begin(figures));
     }
@@ -146,21 +151,27 @@ impl Statistics {
         }
     }
 
-    /// Rates of all that there is are estimated from now on, as far as they were not already.
+    /// Rates of all that there is are estimated from now on, as far as they were not already. Whatever comes later begins
+    /// at nothing.
     pub fn watch(&mut self, counted: &Counted) {
-        self.with_rates(counted, |_, _| ());
+        self.with_rates(counted, Estimator::begin, |_, _| ());
     }
 
     /// Every [`crate::estimator::PERIOD_S`] seconds: what is new makes the rates.
     pub fn estimate(&mut self, counted: &Counted) {
-        self.with_rates(counted, Estimator::sample);
+        self.with_rates(counted, |_| Estimator::default(), Estimator::sample);
     }
 
-    /// Every estimator with the sum it is for. One that is new has no rate yet.
-    fn with_rates(&mut self, counted: &Counted, step: impl Fn(&mut Estimator, Figures)) {
+    /// Every estimator with the sum it is for, of destinations `unknown` where there is none.
+    fn with_rates(
+        &mut self,
+        counted: &Counted,
+        unknown: impl Fn(Figures) -> Estimator,
+        step: impl Fn(&mut Estimator, Figures),
+    ) {
         let rates = &mut self.rates;
         for (number, (_, figures)) in counted {
-            step(rates.destinations.entry(*number).or_insert(Estimator::begin(*figures)), *figures);
+            step(rates.destinations.entry(*number).or_insert_with(|| unknown(*figures)), *figures);
         }
         let mut sums = sums(counted);
         for (key, service) in &self.services {
@@ -169,6 +180,54 @@ impl Statistics {
         }
         let sum = self.total.sum(total(counted));
         step(rates.total.get_or_insert(Estimator::begin(sum)), sum);
+    }
+
+    /// What is to be written down to make this of `before`; nothing if they are the same but for the rates.
+    pub fn step(&self, before: &Statistics) -> Option<StatisticsStep> {
+        let step = StatisticsStep {
+            total: (self.total != before.total).then_some(self.total),
+            services: differences(&before.services, &self.services),
+            bases: differences(&before.bases, &self.bases),
+        };
+        (step != StatisticsStep::default()).then_some(step)
+    }
+
+    /// Makes the change again that was written down, after all those before it.
+    pub fn follow(&mut self, step: StatisticsStep) {
+        let StatisticsStep { total, services, bases } = step;
+        self.total = total.unwrap_or(self.total);
+        put(&mut self.services, services);
+        put(&mut self.bases, bases);
+    }
+}
+
+/// What a change makes otherwise of [`Statistics`], but for the rates: what there is then, or that there is nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StatisticsStep {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    total: Option<Correction>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    services: Vec<(ServiceKey, Option<Correction>)>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    bases: Vec<(u32, Option<Figures>)>,
+}
+
+fn differences<K: Ord + Copy, V: PartialEq + Copy>(
+    before: &BTreeMap<K, V>,
+    after: &BTreeMap<K, V>,
+) -> Vec<(K, Option<V>)> {
+    let gone = before.keys().filter(|key| !after.contains_key(key)).map(|key| (*key, None));
+    let other = after.iter().filter(|(key, value)| before.get(key) != Some(value));
+    gone.chain(other.map(|(key, value)| (*key, Some(*value)))).collect()
+}
+
+fn put<K: Ord, V>(there: &mut BTreeMap<K, V>, step: Vec<(K, Option<V>)>) {
+    for (key, value) in step {
+        match value {
+            Some(value) => drop(there.insert(key, value)),
+            None => drop(there.remove(&key)),
+        }
     }
 }
 

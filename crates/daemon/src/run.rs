@@ -147,6 +147,7 @@ async fn serve(mut director: Director, events: Events, options: &Options) -> Res
                 }
                 director.tick()
             }
+            () = std::future::ready(()), if director.is_behind() => director.catch_up(),
             _ = estimate.tick() => director.estimate(),
             _ = retry.tick() => director.retry(),
             Some(question) = questions.recv() => {

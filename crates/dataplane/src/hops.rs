@@ -87,8 +87,12 @@ impl HopTable {
             unpack(&record.iter().map(|w| w.load(Acquire)).collect::<Vec<_>>()).generation.wrapping_add(1) & 0xfff;
         write(side, index, &neighbour, mtu, generation);
         let reference = hop::reference(index, generation);
+        if let Err(error) = side.set_hop_of(neighbour.via, neighbour.destination, reference) {
+            record[2].store(hop::invalid(generation)[2], Release);
+            self.free.push(index);
+            return Err(error);
+        }
         self.taken.insert(neighbour, (index, generation));
-        side.set_hop_of(neighbour.via, neighbour.destination, reference)?;
         Ok(reference)
     }
 

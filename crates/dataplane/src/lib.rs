@@ -25,7 +25,7 @@ pub use copied::Copied;
 pub use counters::{Counters, total};
 pub use destinations::{forget_learned_mtu, withdraw, write as write_destination};
 pub use hops::{HopTable, Neighbour};
-pub use install::{Half, cursor, inactive_half, install};
+pub use install::{Before, Entries, Half, cursor, inactive_half, install};
 pub use interfaces::{forget as forget_interface, serve as serve_interface};
 pub use kernel::{Decapsulator, Error, Kernel, Mode, Run, Tried, Twin, left_attached};
 pub use listing::{Cursor, Entry, entries, entries_from};

@@ -146,7 +146,8 @@ pub struct Sizes {
 }
 
 impl Sizes {
-    /// For this many flows of each family, NAT's counted twice. Half of a table stays empty at that number.
+    /// For this many flows of each family, NAT's counted twice. Half of a table stays empty at that number. A director of
+    /// many flows may have many services and NAT servers: about 0.07 for each flow.
     pub fn for_flows(flows: u32) -> Self {
         let buckets = |records: u64| u32::try_from((records / 4).max(64).next_power_of_two()).unwrap_or(1 << 26);
         let settled = buckets(u64::from(flows) * 2).min(1 << 26);
@@ -156,7 +157,7 @@ impl Sizes {
             young4: young,
             flows6: settled,
             young6: young,
-            sets: 1 << 14,
+            sets: (flows / 4).clamp(1 << 15, 1 << 19).next_power_of_two(),
             services: 1 << 14,
             bands: 1 << 16,
             ring: 1 << 20,
@@ -224,6 +225,20 @@ pub trait Side {
     ///
     /// The kernel refused.
     fn counters(&self, destination: u32) -> Result<Counters, crate::Error>;
+    /// Gives the counters of all destinations below `end` that have counted anything, in the order of their numbers.
+    ///
+    /// # Errors
+    ///
+    /// The kernel refused.
+    fn counters_below(&self, end: u32, give: &mut dyn FnMut(u32, Counters)) -> Result<(), crate::Error> {
+        for number in 0..end.min(self.sizes().destinations) {
+            let counters = self.counters(number)?;
+            if counters != Counters::default() {
+                give(number, counters);
+            }
+        }
+        Ok(())
+    }
     /// Begins a destination's counters at nothing.
     ///
     /// # Errors

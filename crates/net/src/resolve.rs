@@ -2,7 +2,7 @@
 //!
 //! It follows the kernel's own choice and never makes one. A bridge or a bond is taken as the interface itself.
 
-use std::net::IpAddr;
+use std::{collections::HashMap, net::IpAddr};
 
 use crate::{Error, Link, Mac, Neighbour, Network, Route, RouteKind, Vlan};
 
@@ -54,6 +54,17 @@ pub enum Resolution {
 impl Network {
     /// How to reach a destination now. Call again after events about its route, interface or neighbour.
     pub fn resolve(&mut self, destination: IpAddr) -> Result<Resolution, Error> {
+        self.resolve_with(destination, &mut Seen::default())
+    }
+
+    /// The same of many destinations, in their order. Each interface and neighbour is asked for once, so of thousands that
+    /// share a router only the route is asked for again and again.
+    pub fn resolve_all(&mut self, destinations: &[IpAddr]) -> Result<Vec<Resolution>, Error> {
+        let mut seen = Seen::default();
+        destinations.iter().map(|destination| self.resolve_with(*destination, &mut seen)).collect()
+    }
+
+    fn resolve_with(&mut self, destination: IpAddr, seen: &mut Seen) -> Result<Resolution, Error> {
         if is_link_local(destination) {
             return Ok(unreachable("a link-local address does not say on which interface; use a routable one"));
         }
@@ -62,21 +73,33 @@ impl Network {
             Ok(way) => way,
             Err(resolution) => return Ok(resolution),
         };
-        let path = match self.path(way.interface) {
-            Ok(path) => path,
-            // It went away since the route was looked up.
-            Err(Error::NoInterface { name }) => return Ok(unreachable(format!("interface {name} is gone"))),
-            Err(error) => return Err(error),
+        let egress = match seen.egresses.get(&way.interface) {
+            Some(egress) => egress.clone(),
+            None => {
+                let egress = self.egress(way.interface)?;
+                seen.egresses.insert(way.interface, egress.clone());
+                egress
+            }
         };
-        let egress = match egress(&path) {
+        let egress = match egress {
             Ok(egress) => egress,
             Err(resolution) => return Ok(resolution),
         };
         let neighbour = way.gateway.unwrap_or(destination);
-        let known = self.neighbour(way.interface, neighbour)?;
-        let Some(destination_mac) = known.as_ref().and_then(Neighbour::resolved) else {
-            // If it is being asked for already this changes nothing.
-            self.solicit(way.interface, neighbour)?;
+        let at = (way.interface, neighbour);
+        let known = match seen.neighbours.get(&at) {
+            Some(known) => *known,
+            None => {
+                let known = self.neighbour(way.interface, neighbour)?.as_ref().and_then(Neighbour::resolved);
+                if known.is_none() {
+                    // If it is being asked for already this changes nothing.
+                    self.solicit(way.interface, neighbour)?;
+                }
+                seen.neighbours.insert(at, known);
+                known
+            }
+        };
+        let Some(destination_mac) = known else {
             return Ok(Resolution::Pending { interface: way.interface, neighbour });
         };
         let mtu = route.mtu.unwrap_or(u32::MAX).min(egress.mtu);
@@ -92,6 +115,16 @@ impl Network {
         }))
     }
 
+    /// How frames leave by this interface, or why they cannot.
+    fn egress(&mut self, interface: u32) -> Result<Result<Egress, Resolution>, Error> {
+        match self.path(interface) {
+            Ok(path) => Ok(egress(&path)),
+            // It went away since the route was looked up.
+            Err(Error::NoInterface { name }) => Ok(Err(unreachable(format!("interface {name} is gone")))),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The interface and those underneath it, down to the one without a VLAN.
     fn path(&mut self, interface: u32) -> Result<Vec<Link>, Error> {
         let mut path = vec![self.link(interface)?];
@@ -103,6 +136,15 @@ impl Network {
         }
         Ok(path)
     }
+}
+
+/// What was found while many destinations are looked up, and holds for the others of them.
+#[derive(Default)]
+struct Seen {
+    /// By interface.
+    egresses: HashMap<u32, Result<Egress, Resolution>>,
+    /// By interface and address.
+    neighbours: HashMap<(u32, IpAddr), Option<Mac>>,
 }
 
 /// What a usable route says.
@@ -131,7 +173,7 @@ fn way(route: &Route) -> Result<Way, Resolution> {
 }
 
 /// How frames leave by the first interface of a path.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Egress {
     interface: u32,
     mac: Mac,

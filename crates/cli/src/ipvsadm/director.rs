@@ -1,5 +1,7 @@
-//! The running director, as ipvsadm asks it: each change is one of the whole configuration, guarded by its revision.
+//! The running director, as ipvsadm asks it: a few changes are edits, many one change of the whole configuration, guarded by
+//! its revision.
 
+use super::edits::{self, Unmade};
 use relvs_api::{Client, Code, Configuration, Counters, Error, Filter, How, Service};
 use relvs_ipvsadm::{
     Change, ConnectionView, Denied, Director, Failure, Rates, Refused, ServerView, ServiceView, Statistics, Tunnel,
@@ -22,7 +24,20 @@ impl Remote {
 
     /// Carries out what changes the configuration, as one change.
     fn configure(&self, changes: &[Change]) -> Result<(), (usize, Denied)> {
+        let last = changes.len().saturating_sub(1);
         for _ in 0..TRIES {
+            if edits::are_few(changes) {
+                let edits = edits::of(&self.client, changes).map_err(|unmade| match unmade {
+                    Unmade::Refused(at, refused) => (at, Denied::Refused(refused)),
+                    Unmade::Failed(error) => (0, failed(error)),
+                })?;
+                match self.client.edit(&edits, How::default()) {
+                    Ok(_) => return Ok(()),
+                    // Another change came in between: this one is judged anew.
+                    Err(Error::Refused(failure)) if edits::is_late(failure.code) => continue,
+                    Err(error) => return Err((last, refused(error))),
+                }
+            }
             let there = self.client.configuration().map_err(|error| (0, failed(error)))?;
             let mut state = State { timeouts: there.timeouts, services: there.services, ..State::default() };
             apply_all(&mut state, changes).map_err(|(at, refused)| (at, Denied::Refused(refused)))?;
@@ -33,11 +48,11 @@ impl Remote {
                 Ok(_) => return Ok(()),
                 // Another change came in between: this one is made anew on top of it.
                 Err(Error::Refused(failure)) if failure.code == Code::Revision => {}
-                Err(error) => return Err((changes.len().saturating_sub(1), refused(error))),
+                Err(error) => return Err((last, refused(error))),
             }
         }
         let why = "the configuration is changed by others all the time; try again";
-        Err((changes.len().saturating_sub(1), Denied::Refused(Refused::Director(why.to_owned()))))
+        Err((last, Denied::Refused(Refused::Director(why.to_owned()))))
     }
 
     fn zero(&self, key: Option<ServiceKey>) -> Result<(), Denied> {

@@ -4,6 +4,7 @@
 //! names are looked up. Called as one of the three, or as `relvs ipvsadm`, `relvs ipvsadm-save`, `relvs ipvsadm-restore`.
 
 mod director;
+mod edits;
 mod names;
 
 use director::Remote;

@@ -97,8 +97,9 @@ fn a_dry_run_and_what_is_refused_change_nothing() {
     let Some(bed) = bed(2) else { return };
     let client = client(&bed);
     let [target, _] = bed.targets(80);
-    let memory = bed.run_dir().join("control.json");
-    let (before, written) = (still(&bed.status()), fs::read(&memory).unwrap());
+    let memory = ["control.json", "control.log"].map(|name| bed.run_dir().join(name));
+    let written = || memory.each_ref().map(|path| fs::read(path).unwrap());
+    let (before, there) = (still(&bed.status()), written());
     let dry = How { dry_run: true, ..How::default() };
     let outcome = client.edit(&[weight(&bed, "s1", target, 5), Edit::Clear {}], dry).unwrap();
     assert!(outcome.dry_run && outcome.revision == before.0, "{outcome:?}");
@@ -136,12 +137,12 @@ fn a_dry_run_and_what_is_refused_change_nothing() {
     configuration.director.as_mut().unwrap().interfaces.push("nosuch0".to_owned());
     let failure = refused(client.replace(&configuration, How::default()));
     assert_eq!(failure.errors, ["director: interface `nosuch0` does not exist"]);
-    assert_eq!((still(&bed.status()), fs::read(&memory).unwrap()), (before.clone(), written.clone()));
+    assert_eq!((still(&bed.status()), written()), (before.clone(), there.clone()));
 
     // It cannot be written down: nothing may be in force that the next daemon would not know.
-    let elsewhere = bed.run_dir().join("elsewhere.json");
-    fs::rename(&memory, &elsewhere).unwrap();
-    fs::create_dir_all(memory.join("in the way")).unwrap();
+    let (log, elsewhere) = (&memory[1], bed.run_dir().join("elsewhere.log"));
+    fs::rename(log, &elsewhere).unwrap();
+    fs::create_dir_all(log.join("in the way")).unwrap();
     let third =
         ServerOf { server: Server::new(rip(&bed.lab, "s1", target.ip()), 81, 1, Method::Nat), service: key(target) };
     let failure = refused(
@@ -149,9 +150,9 @@ fn a_dry_run_and_what_is_refused_change_nothing() {
             .edit(&[good(), Edit::DeleteServer(endpoint(&bed, "s2", target)), Edit::AddServer(third)], How::default()),
     );
     assert_eq!(failure.code, Code::Failed, "{failure:?}");
-    fs::remove_dir_all(&memory).unwrap();
-    fs::rename(&elsewhere, &memory).unwrap();
-    assert_eq!(still(&bed.status()), before);
+    fs::remove_dir_all(log).unwrap();
+    fs::rename(&elsewhere, log).unwrap();
+    assert_eq!((still(&bed.status()), written()), (before.clone(), there));
     for target in bed.targets(80) {
         assert_shares(&bed.requests(target, 20), &[("s1", 10), ("s2", 10)]);
     }
@@ -285,7 +286,7 @@ fn no_client_can_hold_it_up() {
     let mut large = head(LARGEST_REQUEST + 1).into_bytes();
     large.resize(large.len() + LARGEST_REQUEST + 1, b' ');
     for (text, status, what) in [
-        (large, "413", "larger than 8 MiB"),
+        (large, "413", "larger than 32 MiB"),
         ((head(2) + "{}").into_bytes(), "400", "services"),
         (b"GET /v1/nothing HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n".to_vec(), "404", "nothing at this path"),
         (b"DELETE /v1/status HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n".to_vec(), "405", "no such method"),

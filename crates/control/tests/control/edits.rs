@@ -160,8 +160,8 @@ proptest! {
         prop_assert_eq!(&edited.desired, &expected);
         // And the tables take it.
         let mut rig = Rig::new(SMALL);
-        rig.apply(&state().services).unwrap();
-        prop_assert!(rig.apply(&edited.desired.services).is_ok());
+        rig.apply(&state().services[..]).unwrap();
+        prop_assert!(rig.apply(&edited.desired.services[..]).is_ok());
     }
 
     #[test]

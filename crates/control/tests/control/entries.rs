@@ -86,7 +86,7 @@ proptest! {
         let control = Control::new(SMALL);
         let image = |seed| control.prepare(&state.clone().into(), 1, seed, &|_| 0).unwrap().image;
         prop_assert_eq!(image(seed), image(seed));
-        prop_assert!(image(seed).multiplier % 2 == 1);
+        prop_assert!(image(seed).entries.multiplier % 2 == 1);
     }
 }
 
@@ -111,15 +111,15 @@ fn a_nat_server_answers_as_long_as_its_flows_may_last() {
     assert!(found(&rig), "without weight it keeps its flows");
     assert!(rig.entry("10.0.0.1".parse().unwrap(), 8080, Protocol::Udp, SERVER).is_none());
     rig.apply(std::slice::from_ref(&again)).unwrap();
-    rig.apply(&[]).unwrap();
+    rig.apply::<Service>(&[]).unwrap();
     assert!(found(&rig), "retired it keeps its flows");
     let retired: Vec<_> = rig.control.retired().map(|(number, ..)| number).collect();
     assert_eq!(retired.len(), 2, "one of each service");
     for number in retired {
-        assert!(rig.control.release(number));
+        assert!(rig.release(number));
     }
     let image = rig.control.prepare(&Vec::new().into(), 0, 0, &|_| 0).unwrap().image;
     assert!(!image.nat);
-    rig.apply(&[]).unwrap();
+    rig.apply::<Service>(&[]).unwrap();
     assert!(!found(&rig));
 }

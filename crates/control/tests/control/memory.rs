@@ -3,7 +3,7 @@
 use relvs_control::{Image, Limits};
 use relvs_core::{
     Block, Constants, Reason, Route, Tables, Zone,
-    table::{destination::Destination, load},
+    table::{destination::Destination, entry, load},
 };
 use std::cell::{Cell, RefCell};
 
@@ -72,9 +72,21 @@ impl Memory {
     /// Writes a half whole.
     pub(crate) fn install(&self, half: u32, image: &Image) {
         let limits = &self.limits;
-        assert_eq!((image.sets4.len(), image.sets6.len()), (limits.sets as usize, limits.sets as usize));
-        write(&self.sets4, half * limits.sets, &image.sets4);
-        write(&self.sets6, half * limits.sets, &image.sets6);
+        let first = half * limits.services;
+        let (mut sets4, mut sets6) = (vec![[0; 8]; limits.sets as usize], vec![[0; 16]; limits.sets as usize]);
+        let multiplier = image.entries.multiplier;
+        for (key, value) in &image.entries.four {
+            let set = &mut sets4[(entry::set4(multiplier, *key) & (limits.sets - 1)) as usize];
+            let slot = set.chunks_exact_mut(2).find(|slot| slot[0] == 0).expect("a set overflows");
+            slot.copy_from_slice(&[*key, of_half(*key, *value, first)]);
+        }
+        for (address, key, value) in &image.entries.six {
+            let set = &mut sets6[(entry::set6(multiplier, *address, *key) & (limits.sets - 1)) as usize];
+            let slot = set.chunks_exact_mut(4).find(|slot| slot[0] == 0).expect("a set overflows");
+            slot.copy_from_slice(&[*key, address[0], address[1], of_half(*key, *value, first)]);
+        }
+        write(&self.sets4, half * limits.sets, &sets4);
+        write(&self.sets6, half * limits.sets, &sets6);
         write(&self.services, half * limits.services, &image.services);
         write(&self.bands, half * limits.bands, &image.bands);
         let rings: Vec<_> = image.rings.iter().map(|slot| [*slot]).collect();
@@ -93,6 +105,11 @@ impl Memory {
         let at = index as usize * words;
         table.get(at..at + words).map(Words)
     }
+}
+
+/// An entry's value in a half whose services begin at `first`.
+fn of_half(key: u64, value: u64, first: u32) -> u64 {
+    if key & entry::SERVER == 0 { value + u64::from(first) } else { value }
 }
 
 fn write<const N: usize>(table: &[Cell<u64>], first: u32, records: &[[u64; N]]) {

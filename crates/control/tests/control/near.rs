@@ -19,7 +19,7 @@ fn a_number_that_becomes_another_service_s_is_not_reached() {
         service.servers.clear();
         rig.apply(std::slice::from_ref(&service)).unwrap();
         let numbers: Vec<u32> = rig.control.retired().map(|(number, ..)| number).collect();
-        assert!(numbers.into_iter().all(|number| rig.control.release(number)));
+        assert!(numbers.into_iter().all(|number| rig.release(number)));
         // The other service's server gets that number, and looks idle.
         let other = Service { key: key("192.0.2.101:80/tcp"), ..weighted(Scheduler::Rr, &[100]) };
         rig.apply(&[service.clone(), other.clone()]).unwrap();

@@ -79,8 +79,8 @@ proptest! {
                     continue;
                 }
                 let number = retired[release.index(retired.len())];
-                prop_assert!(rig.control.release(number));
-                prop_assert!(!rig.control.release(number));
+                prop_assert!(rig.release(number));
+                prop_assert!(!rig.release(number));
                 table.remove(&number);
                 numbers.retain(|_, known| *known != number);
             }
@@ -102,14 +102,14 @@ fn a_removed_server_is_retired_and_revived() {
     let state = one(server("10.0.0.1:8080", 1));
     rig.apply(&state).unwrap();
     assert_eq!(listed(&rig), [(1, Method::Nat, false)]);
-    assert!(!rig.control.release(1), "one in service is not released");
-    rig.apply(&[]).unwrap();
+    assert!(!rig.release(1), "one in service is not released");
+    rig.apply::<Service>(&[]).unwrap();
     assert_eq!(listed(&rig), [(1, Method::Nat, true)]);
     rig.apply(&one(server("10.0.0.2:8080", 1))).unwrap();
     assert_eq!(listed(&rig), [(1, Method::Nat, true), (2, Method::Nat, false)]);
     rig.apply(&state).unwrap();
     assert_eq!(listed(&rig), [(1, Method::Nat, false), (2, Method::Nat, true)]);
-    assert!(rig.control.release(2));
+    assert!(rig.release(2));
     rig.apply(&one(server("10.0.0.3:8080", 1))).unwrap();
     assert_eq!(listed(&rig), [(1, Method::Nat, true), (2, Method::Nat, false)]);
 }

@@ -71,11 +71,14 @@ fn nothing_changes_when_services_only_change_places() {
     assert!(plan.is_empty());
     assert_eq!(plan.to_string(), "");
     rig.apply(&state).unwrap();
-    assert_eq!((rig.control.revision(), rig.control.services()), (1, &state[..]));
+    assert_eq!(
+        (rig.control.revision(), rig.control.desired().services.clone()),
+        (1, Desired::from(state.clone()).services)
+    );
     for service in &state {
         rig.arrive(service.key).unwrap();
     }
-    rig.apply(&[]).unwrap();
+    rig.apply::<Service>(&[]).unwrap();
     assert_eq!(rig.control.revision(), 2);
 }
 
@@ -101,7 +104,7 @@ fn a_plan_says_everything_that_changes() {
     let http = Service::new(key("192.0.2.100:80/tcp"), sh, vec![server.clone()]);
     let old = Desired {
         rules: vec![rule(1, &[]), rule(2, &[]), rule(3, &[])],
-        services: vec![http.clone()],
+        services: vec![http.clone().into()],
         ..Desired::default()
     };
     (server.upper_threshold, server.lower_threshold) = (10, 8);
@@ -113,12 +116,13 @@ fn a_plan_says_everything_that_changes() {
         timeouts: Timeouts { tcp_fin_s: 30, ..Timeouts::default() },
         rules: vec![rule(3, &[]), rule(1, &[]), rule(4, &[(80, 80), (8000, 8100)])],
         services: vec![
-            Service { flags, persistence, servers: vec![server.clone()], ..http.clone() },
+            Service { flags, persistence, servers: vec![server.clone()], ..http.clone() }.into(),
             Service {
                 one_packet: true,
                 persistence: Some(Persistence::of_clients(360, false)),
                 ..Service::new(mark, Scheduler::Mh, vec![])
-            },
+            }
+            .into(),
         ],
     };
     let mut rig = Rig::new(SMALL);

@@ -11,9 +11,17 @@ use relvs_model::{
     Method, Netmask, Persistence, Protocol, Scheduler, SchedulerFlags, Server, Service, ServiceKey, Settings,
 };
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
-fn prepared(rig: &Rig, services: &[Service]) -> Prepared {
-    rig.control.prepare(&services.to_vec().into(), 1, 1, &|_| 0).unwrap()
+fn prepared<S: Clone + Into<Arc<Service>>>(rig: &Rig, services: &[S]) -> Prepared {
+    rig.control
+        .prepare(
+            &Desired { services: services.iter().cloned().map(Into::into).collect(), ..Desired::default() },
+            1,
+            1,
+            &|_| 0,
+        )
+        .unwrap()
 }
 
 fn record(service: &Service) -> [u64; 8] {
@@ -143,7 +151,7 @@ fn replies_from_any_port_are_found() {
     }
     assert!(prepared(&rig, rig.control.services()).image.any_port);
     // As long as it may have flows.
-    let image = prepared(&rig, &[]).image;
+    let image = prepared::<Service>(&rig, &[]).image;
     assert!(image.any_port && image.marks);
 
     let plain = prepared(&Rig::new(SMALL), &[weighted(Scheduler::Rr, &[1])]).image;
@@ -187,6 +195,6 @@ fn templates_last_as_long_as_their_service_said() {
         rig.apply(&[of(seconds)]).unwrap();
         assert_eq!(rig.control.template_timeouts().map(|(_, lasts)| lasts).next(), lasts);
     }
-    rig.apply(&[]).unwrap();
+    rig.apply::<Service>(&[]).unwrap();
     assert_eq!(rig.control.template_timeouts().collect::<Vec<_>>(), [(1, 90)]);
 }

@@ -232,8 +232,8 @@ fn retired_destinations_take_room_and_numbers_stay_within_the_table() {
          remove some, wait, or make larger tables"
     );
     assert_eq!(rig.control, before);
-    rig.apply(&[]).unwrap();
-    assert!(rig.control.release(1));
+    rig.apply::<Service>(&[]).unwrap();
+    assert!(rig.release(1));
     rig.apply(&other).unwrap();
     let smaller = rig.control.clone().with_limits(Limits { destinations: 3, ..limits });
     assert_eq!(

@@ -1,10 +1,11 @@
 //! A control with tables: states are applied as a daemon applies them, connections arrive and are scheduled by the core.
 
 use crate::memory::{Memory, Words};
-use relvs_control::{Control, Desired, Limits, Plan, Refusal};
+use relvs_control::{Control, Desired, Image, Limits, Plan, Prepared, Refusal};
 use relvs_core::{Block, Family, Tables, V4, V6, schedule, schedule::Arrival, table::entry, table::service};
 use relvs_model::{Listen, Method, Protocol, Scheduler, Server, Service, ServiceKey};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
 pub(crate) const SMALL: Limits =
     Limits { sets: 256, services: 64, bands: 512, ring: 1 << 14, rules: 64, destinations: 512 };
@@ -38,6 +39,19 @@ pub(crate) fn weighted(scheduler: Scheduler, weights: &[u32]) -> Service {
     Service::new(key("192.0.2.100:80/tcp"), scheduler, servers)
 }
 
+/// What a half holds, wherever its entries are, and what else is written.
+fn content(prepared: &Prepared) -> impl PartialEq + std::fmt::Debug {
+    let Image { entries, services, bands, rings, rules, nat, marks, any_port, settings } = prepared.image.clone();
+    let (mut four, mut six) = (entries.four.clone(), entries.six.clone());
+    // Which of several destinations stands for a NAT server's address does not matter.
+    four.iter_mut().filter(|entry| entry.0 & entry::SERVER != 0).for_each(|entry| entry.1 = 0);
+    six.iter_mut().filter(|entry| entry.1 & entry::SERVER != 0).for_each(|entry| entry.2 = 0);
+    four.sort_unstable();
+    six.sort_unstable();
+    let flags = (nat, marks, any_port, settings);
+    ((four, six, services), (bands, rings, rules), flags, prepared.destinations.clone(), prepared.plan.clone())
+}
+
 pub(crate) struct Rig {
     pub(crate) limits: Limits,
     pub(crate) control: Control,
@@ -53,15 +67,18 @@ impl Rig {
         Rig { limits, control, memory, half: 0, multiplier: 1, seed: 0 }
     }
 
-    /// Applies these services; through JSON, as if a new daemon had taken over before.
-    pub(crate) fn apply(&mut self, services: &[Service]) -> Result<Plan, Refusal> {
-        self.apply_all(&Desired { services: services.to_vec(), ..self.control.desired().clone() })
+    /// Applies these services, and everything else as it was.
+    pub(crate) fn apply<S: Clone + Into<Arc<Service>>>(&mut self, services: &[S]) -> Result<Plan, Refusal> {
+        let services = services.iter().cloned().map(Into::into).collect();
+        self.apply_all(&Desired { services, ..self.control.desired().clone() })
     }
 
-    /// The same with everything else.
+    /// The same with everything else: a change of what is applied, which must be what a new daemon would lay out and find
+    /// on disk.
     pub(crate) fn apply_all(&mut self, desired: &Desired) -> Result<Plan, Refusal> {
         let json = serde_json::to_string(&self.control).unwrap();
-        self.control = serde_json::from_str::<Control>(&json).unwrap().with_limits(self.limits);
+        let mut stored = serde_json::from_str::<Control>(&json).unwrap().with_limits(self.limits);
+        assert_eq!(stored, self.control);
         self.seed += 1;
         let half = 1 - self.half;
         let cursor = |key| {
@@ -69,14 +86,34 @@ impl Rig {
             (&self.memory).service(self.half * self.limits.services + index).unwrap().load(service::CURSOR)
         };
         let prepared = self.control.prepare(desired, half, self.seed, &cursor)?;
+        let anew = stored.prepare(desired, half, self.seed, &cursor).unwrap();
+        assert_eq!(content(&prepared), content(&anew));
         self.memory.install(half, &prepared.image);
-        (self.half, self.multiplier) = (half, prepared.image.multiplier);
+        (self.half, self.multiplier) = (half, prepared.image.entries.multiplier);
         let plan = prepared.plan.clone();
+        let step = serde_json::to_string(&prepared.step(&self.control)).unwrap();
+        stored.follow(serde_json::from_str(&step).unwrap()).unwrap();
         self.control.commit(prepared);
+        stored.agrees().unwrap();
+        assert_eq!(stored, self.control, "{step}");
+        // Some of its life it is the one that the daemon before had.
+        if self.seed.is_multiple_of(3) {
+            self.control = stored;
+        }
         for ((number, record), (.., server, _)) in self.control.records().zip(self.control.destinations()) {
             self.memory.destination(number, &record, server.weight);
         }
         Ok(plan)
+    }
+
+    /// Forgets a retired destination, if it is one; here and on disk.
+    pub(crate) fn release(&mut self, number: u32) -> bool {
+        let mut stored = self.control.clone();
+        let step = self.control.releasing(&[number]);
+        let released = self.control.release(number);
+        assert_eq!(stored.follow(step).is_ok(), released);
+        assert!(!released || stored == self.control);
+        released
     }
 
     /// The value of an entry, as the core finds it.

@@ -114,7 +114,7 @@ proptest! {
         let services: Vec<Service> = marks.iter()
             .map(|(mark, six)| Service::new(ServiceKey::mark(*mark, *six), Scheduler::Wlc, Vec::new()))
             .collect();
-        let desired = Desired { rules: rules.clone(), services, ..Desired::default() };
+        let desired = Desired { rules: rules.clone(), ..Desired::from(services) };
         let mut rig = Rig::new(LIMITS);
         let records = rig.control.prepare(&desired, 0, 0, &|_| 0).unwrap().image.rules.len();
         rig.apply_all(&desired).unwrap();
@@ -131,7 +131,7 @@ fn a_removed_service_s_flows_are_still_found_by_its_rule() {
     let mut rig = Rig::new(LIMITS);
     let rule = Rule { mark: 7, sources: vec![], destinations: vec![], protocol: None, ports: vec![] };
     let service = Service::new(ServiceKey::mark(7, false), Scheduler::Rr, vec![crate::rig::server("10.0.0.1:0", 1)]);
-    let with = Desired { rules: vec![rule.clone()], services: vec![service], ..Desired::default() };
+    let with = Desired { rules: vec![rule.clone()], services: vec![service.into()], ..Desired::default() };
     let without = Desired { services: vec![], ..with.clone() };
     let packet = Packet {
         source: Ipv4Addr::LOCALHOST.into(),
@@ -143,7 +143,7 @@ fn a_removed_service_s_flows_are_still_found_by_its_rule() {
     rig.apply_all(&without).unwrap();
     let index = found(&rig, 2, &packet).flatten().expect("its retired server's");
     assert!(rig.takes_none(index));
-    assert!(rig.control.release(1));
+    assert!(rig.release(1));
     rig.apply_all(&without).unwrap();
     assert_eq!(found(&rig, 2, &packet), Some(None));
 }

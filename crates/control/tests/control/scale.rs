@@ -39,7 +39,7 @@ fn prepare(name: &str, limits: Limits, six: bool, method: Method) {
         println!("{name}, {turn}: {} ms to prepare", begun.elapsed().as_millis());
         let begun = Instant::now();
         rig.memory.install(1, &prepared.image);
-        (rig.half, rig.multiplier) = (1, prepared.image.multiplier);
+        (rig.half, rig.multiplier) = (1, prepared.image.entries.multiplier);
         rig.control.commit(prepared);
         println!("{name}, {turn}: {} ms to write to memory and commit", begun.elapsed().as_millis());
         for (at, service) in (limits.services..).zip(&state) {

@@ -4,6 +4,7 @@ use crate::rig::{Rig, SMALL, key, server, weighted};
 use relvs_control::{Control, Desired};
 use relvs_model::{Netmask, Persistence, Rule, Scheduler, SchedulerFlags, Service, ServiceKey, Settings, Timeouts};
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 fn stored() -> (Control, Value) {
     let mut rig = Rig::new(SMALL);
@@ -60,7 +61,7 @@ fn everything_that_is_desired_comes_back() {
         settings: Settings { expire_nodest_conn: 1, est_cpulist: "0-3".to_owned(), ..Settings::default() },
         timeouts: Timeouts { udp_s: 7, ..Timeouts::default() },
         rules: vec![rule],
-        services: vec![Service { flags: SchedulerFlags::PORT, ..mark.clone() }, six.clone()],
+        services: vec![Service { flags: SchedulerFlags::PORT, ..mark.clone() }.into(), six.clone().into()],
     };
     rig.apply_all(&desired).unwrap();
     let json = serde_json::to_string(&rig.control).unwrap();
@@ -74,7 +75,7 @@ fn everything_that_is_desired_comes_back() {
     };
     let before = slots(&rig, &desired);
     let mut quiet = desired.clone();
-    quiet.services[0].servers[0].weight = 0;
+    Arc::make_mut(&mut quiet.services[0]).servers[0].weight = 0;
     rig.apply_all(&quiet).unwrap();
     assert!(before > 0);
     assert_eq!(slots(&rig, &quiet), before, "mh keeps the places of a server whose weight becomes 0");

@@ -7,6 +7,7 @@ use crate::configuration::admissible;
 use relvs_api::{Code, Configuration, Failure, Outcome};
 use relvs_control::{Desired, Edited, Plan, Why};
 use relvs_model::{Director as Own, Edit, ServiceKey};
+use std::sync::Arc;
 
 /// Under which conditions a change is made.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +22,7 @@ impl Director {
     /// All that is in force.
     pub(crate) fn configuration(&self) -> Configuration {
         let Desired { settings, timeouts, rules, services } = self.control.desired().clone();
+        let services = services.into_iter().map(Arc::unwrap_or_clone).collect();
         let (revision, director) = (Some(self.control.revision()), Some(self.own.clone()));
         Configuration { revision, director, settings, timeouts, rules, services }
     }
@@ -33,6 +35,7 @@ impl Director {
         if own != self.own {
             admissible(&own, &self.own).map_err(|errors| Failure { errors, ..Failure::new(Code::Refused, "") })?;
         }
+        let services = services.into_iter().map(Arc::new).collect();
         self.make(&own, &Desired { settings, timeouts, rules, services }, &[], guard)
     }
 
@@ -71,9 +74,8 @@ impl Director {
 
     /// Whether something else is in force than the file said when it was read.
     pub(super) fn is_changed(&self) -> bool {
-        let Some(loaded) = &self.loaded else { return false };
-        let desired = Desired::from(loaded);
-        loaded.director != self.own || desired != *self.control.desired() && !self.control.plan(&desired).is_empty()
+        let Some((own, desired)) = &self.loaded else { return false };
+        *own != self.own || desired != self.control.desired() && !self.control.plan(desired).is_empty()
     }
 
     fn pass(&self, guard: &Guard) -> Result<(), Failure> {

@@ -16,7 +16,8 @@ pub(crate) use change::Guard;
 pub(crate) use flows::Wanted;
 
 use crate::{Source, decapsulator::address, service_manager};
-use relvs_control::{Control, Desired, Limits, Statistics};
+use memory::{Line, Memory};
+use relvs_control::{Control, Desired, Entries, Limits, Statistics};
 use relvs_dataplane::{Kernel, Scan, Side as _, Sizes, Timeouts, load_of, object, scan, withdraw};
 use relvs_model::{OnExit, ServiceKey, State};
 use relvs_net::Event;
@@ -25,6 +26,7 @@ use std::{
     io,
     net::IpAddr,
     path::{Path, PathBuf},
+    sync::Arc,
     time::{Duration, Instant},
 };
 use ways::Ways;
@@ -65,17 +67,18 @@ const REMEMBERED: Duration = Duration::from_secs(120);
 const PATH_MTU_LIFETIME: Duration = Duration::from_secs(600);
 /// So many servers that do not answer are looked at again in one go: some milliseconds.
 const RETRIED: usize = 64;
+/// So many servers whose ways may have changed: some ten milliseconds, for which everything else waits.
+const AT_ONCE: usize = 2048;
 /// How often the neighbours in use are checked on.
 const FRESH: Duration = Duration::from_secs(20);
 
 /// A director at work.
 pub(crate) struct Director {
-    run_dir: PathBuf,
     source: Source,
     /// Its own settings, as they are in force.
     own: relvs_model::Director,
     /// What the file said when it was read.
-    loaded: Option<State>,
+    loaded: Option<(relvs_model::Director, Desired)>,
     kernel: Kernel,
     control: Control,
     statistics: Statistics,
@@ -86,6 +89,15 @@ pub(crate) struct Director {
     pass: Duration,
     expired: u64,
     retired: BTreeMap<u32, Instant>,
+    /// The entries that each half of the tables has, if that is known.
+    halves: [Option<Arc<Entries>>; 2],
+    memory: Memory,
+    /// The director's own settings that are written down.
+    written: Option<relvs_model::Director>,
+    /// Nothing was applied yet: tables and ways may be otherwise than what is known.
+    whole: bool,
+    /// Servers whose ways are to be looked at again, soon.
+    stale: BTreeSet<IpAddr>,
     switched: Instant,
     /// The last server that was looked at again; none begins with the first.
     retried: Option<IpAddr>,
@@ -97,7 +109,7 @@ pub(crate) struct Director {
 impl Director {
     /// Takes up what an earlier daemon left in the run directory, or begins anew, and brings it to `state`.
     pub(crate) fn start(run_dir: &Path, source: Source, state: State) -> Result<Self, Error> {
-        let left = memory::read(run_dir)?;
+        let (memory, left) = Memory::read(run_dir)?;
         let sizes = Sizes::for_flows(state.director.flows);
         let kernel = Kernel::open(run_dir, object::embedded(), sizes, seeds())?;
         if kernel.adopted() && source.file.is_some() && *kernel.sizes() != sizes {
@@ -124,7 +136,6 @@ impl Director {
         let ways = Ways::adopt(&kernel)?;
         let now = Instant::now();
         let mut director = Director {
-            run_dir: run_dir.to_owned(),
             source,
             own: relvs_model::Director::default(),
             loaded: None,
@@ -138,6 +149,11 @@ impl Director {
             pass: Duration::ZERO,
             expired: 0,
             retired: BTreeMap::new(),
+            halves: [None, None],
+            memory,
+            written: own.clone(),
+            whole: true,
+            stale: BTreeSet::new(),
             switched: now,
             retried: None,
             refreshed: now,
@@ -147,7 +163,7 @@ impl Director {
         // Without a configuration the daemon goes on with what was there.
         let mut state = state;
         if director.source.file.is_some() {
-            director.loaded = Some(state.clone());
+            director.loaded = Some((state.director.clone(), Desired::from(&state)));
         } else {
             if let Some(before) = before {
                 before.put_into(&mut state);
@@ -165,6 +181,7 @@ impl Director {
         director.serve(&state.director)?;
         director.apply(&Desired::from(&state), &state.director, &[])?;
         director.kernel.settle()?;
+        director.memory.write(&director.control, &director.statistics, &director.own)?;
         director.keep_fresh()?;
         Ok(director)
     }
@@ -182,8 +199,9 @@ impl Director {
         if self.source.file.is_none() {
             return Ok(String::new());
         }
-        let plan = self.bring(&state.director, &Desired::from(&state), &[]).map_err(|(_, errors)| errors)?;
-        self.loaded = Some(state);
+        let desired = Desired::from(&state);
+        let plan = self.bring(&state.director, &desired, &[]).map_err(|(_, errors)| errors)?;
+        self.loaded = Some((state.director, desired));
         Ok(plan.to_string())
     }
 
@@ -194,8 +212,8 @@ impl Director {
             self.ways.refresh_links()?;
         }
         // First what forwarding needs: an interface that is refused, or has gone again, must not keep it waiting.
-        let touched = self.ways.touched(events);
-        self.update(&touched)?;
+        self.stale.extend(self.ways.touched(events));
+        self.catch_up()?;
         self.ways.mirror(&self.kernel)?;
         if links {
             let wanted = self.own.clone();
@@ -207,11 +225,21 @@ impl Director {
         Ok(())
     }
 
+    /// Whether there are servers yet whose ways may have changed.
+    pub(crate) fn is_behind(&self) -> bool {
+        !self.stale.is_empty()
+    }
+
+    /// Looks again at some of the servers whose ways may have changed.
+    pub(crate) fn catch_up(&mut self) -> Result<(), Error> {
+        let some: Vec<IpAddr> = std::iter::from_fn(|| self.stale.pop_first()).take(AT_ONCE).collect();
+        self.update(&some)
+    }
+
     /// Looks again at neighbours that do not answer: of servers, and of clients that wait for a reply.
     pub(crate) fn retry(&mut self) -> Result<(), Error> {
-        let pending = self.ways.pending();
         // In turn: however many do not answer, others do not wait for them.
-        let next = pending.iter().copied().filter(|server| self.retried.is_none_or(|last| *server > last));
+        let next = self.ways.pending().iter().copied().filter(|server| self.retried.is_none_or(|last| *server > last));
         let next: Vec<IpAddr> = next.take(RETRIED).collect();
         self.retried = next.get(RETRIED - 1).copied();
         self.update(&next)?;
@@ -236,6 +264,9 @@ impl Director {
         self.pass = begin.elapsed();
         self.expired += self.last.expired;
         self.forget_retired(begin)?;
+        if self.memory.is_long() {
+            self.memory.write(&self.control, &self.statistics, &self.own)?;
+        }
         if begin - self.refreshed >= FRESH {
             self.refreshed = begin;
             self.keep_fresh()?;
@@ -253,7 +284,7 @@ impl Director {
             OnExit::Keep => Ok(()),
             OnExit::Stop => {
                 self.kernel.discard()?;
-                memory::remove(&self.run_dir)
+                self.memory.remove()
             }
         }
     }
@@ -261,26 +292,36 @@ impl Director {
     /// A removed server whose flows and templates have ended is forgotten after a while. What it had counted stays in the
     /// sums.
     fn forget_retired(&mut self, now: Instant) -> Result<(), Error> {
-        let retired: BTreeMap<u32, ServiceKey> = self.control.retired().map(|(n, key, _)| (n, key)).collect();
+        let retired: BTreeMap<u32, (ServiceKey, IpAddr)> =
+            self.control.retired().map(|(number, key, server)| (number, (key, server.address))).collect();
         self.retired.retain(|number, _| retired.contains_key(number));
         let mut forgotten = Vec::new();
-        for (number, key) in retired {
+        for (number, (key, server)) in retired {
             let since = *self.retired.entry(number).or_insert(now);
             let flows = self.last.flows.get(number as usize).is_some_and(|[active, inactive]| active + inactive > 0);
             if flows || load_of(&self.kernel, number).templates > 0 || now - since < REMEMBERED {
                 continue;
             }
-            self.statistics.carry(number, key, statistics::figures(self.kernel.counters(number)?));
-            self.control.release(number);
-            self.timeouts.orphans.remove(&number);
-            forgotten.push(number);
+            forgotten.push((number, key, server));
         }
         if forgotten.is_empty() {
             return Ok(());
         }
+        let mut statistics = self.statistics.clone();
+        for (number, key, _) in &forgotten {
+            statistics.carry(*number, *key, statistics::figures(self.kernel.counters(*number)?));
+        }
         // First on disk: one that is not there any more is cleared by the daemon that gives its number away.
-        memory::write(&self.run_dir, &self.control, &self.statistics, &self.own)?;
-        for number in forgotten {
+        let numbers: Vec<u32> = forgotten.iter().map(|(number, ..)| *number).collect();
+        let (control, step) = (Some(self.control.releasing(&numbers)), statistics.step(&self.statistics));
+        self.memory.add(Line { control, statistics: step, ..Line::default() })?;
+        self.statistics = statistics;
+        for (number, _, server) in forgotten {
+            self.control.release(number);
+            self.timeouts.orphans.remove(&number);
+            if self.control.records_of(server).next().is_none() {
+                self.ways.forget(server);
+            }
             withdraw(&self.kernel, number);
             self.kernel.clear_counters(number)?;
         }

@@ -6,10 +6,16 @@ use relvs_control::{Control, Counted, Figures};
 use relvs_dataplane::Side as _;
 
 impl Director {
-    /// What the tables have counted of every destination of `control`.
+    /// What the tables have counted of every destination of `control` that has counted anything.
     pub(super) fn counted(&self, control: &Control) -> Result<Counted, Error> {
-        let of = |number| self.kernel.counters(number).map(figures);
-        control.destinations().map(|(number, key, ..)| Ok((number, (key, of(number)?)))).collect()
+        let mut counted = Vec::new();
+        let end = control.destinations_end();
+        self.kernel.counters_below(end, &mut |number, found| {
+            if let Some(key) = control.service_of(number) {
+                counted.push((number, (key, figures(found))));
+            }
+        })?;
+        Ok(counted.into_iter().collect())
     }
 
     /// Every two seconds: the rates, unless run_estimation is 0, which leaves them as they are.

@@ -5,7 +5,7 @@ use super::{
     statistics::{counters, figures, rates},
 };
 use relvs_api::{Flows, Interface, Reason, Server, Service, Status};
-use relvs_control::Counted;
+use relvs_control::{Counted, Figures};
 use relvs_dataplane::{Area, Side as _, load_of};
 use relvs_model::ServiceKey;
 use std::collections::BTreeMap;
@@ -65,13 +65,20 @@ impl Director {
     /// Every service, or only this one.
     pub(crate) fn services(&self, only: Option<ServiceKey>) -> Result<Vec<Service>, Error> {
         let is_wanted = |key: ServiceKey| only.is_none_or(|only| only == key);
-        let mut counted = Counted::new();
+        let mut counted = match only {
+            None => self.counted(&self.control)?,
+            Some(_) => Counted::new(),
+        };
         let mut servers: BTreeMap<ServiceKey, Vec<Server>> = BTreeMap::new();
-        let there = self.control.destinations().zip(self.control.records());
-        for ((number, key, server, removed), (_, record)) in there.filter(|((_, key, ..), _)| is_wanted(*key)) {
+        let of_one = only.map(|key| self.control.destinations_of(key)).into_iter().flatten();
+        let all = only.is_none().then(|| self.control.destinations()).into_iter().flatten();
+        for (number, key, server, removed) in of_one.chain(all) {
+            let Some(record) = self.control.record(number) else { continue };
             let load = load_of(&self.kernel, number);
-            let figures = figures(self.kernel.counters(number)?);
-            counted.insert(number, (key, figures));
+            if only.is_some() {
+                counted.insert(number, (key, figures(self.kernel.counters(number)?)));
+            }
+            let figures = counted.get(&number).map_or_else(Figures::default, |(_, figures)| *figures);
             let shown = self.statistics.of_destination(number, figures);
             servers.entry(key).or_default().push(Server {
                 address: server.address,

@@ -19,6 +19,8 @@ pub(super) struct Ways {
     hops: HopTable,
     links: BTreeMap<u32, Link>,
     known: BTreeMap<IpAddr, Resolution>,
+    /// Those of `known` whose neighbour does not answer yet.
+    pending: BTreeSet<IpAddr>,
 }
 
 impl Ways {
@@ -26,7 +28,7 @@ impl Ways {
     pub(super) fn adopt(kernel: &Kernel) -> Result<Self, Error> {
         let mut network = Network::open()?;
         let links = network.links()?.into_iter().map(|link| (link.index, link)).collect();
-        Ok(Ways { network, hops: HopTable::adopt(kernel), links, known: BTreeMap::new() })
+        Ok(Ways { network, hops: HopTable::adopt(kernel), links, known: BTreeMap::new(), pending: BTreeSet::new() })
     }
 
     /// The interfaces that there are.
@@ -45,10 +47,21 @@ impl Ways {
         Ok(())
     }
 
-    /// Asks for the way to a server. Gives whether it is another than before.
-    pub(super) fn resolve(&mut self, server: IpAddr) -> Result<bool, Error> {
-        let found = self.network.resolve(server)?;
-        Ok(self.known.insert(server, found.clone()).as_ref() != Some(&found))
+    /// Asks for the ways to servers. Gives those to which it is another than before.
+    pub(super) fn resolve(&mut self, servers: &[IpAddr]) -> Result<Vec<IpAddr>, Error> {
+        let mut changed = Vec::new();
+        for (server, found) in servers.iter().zip(self.network.resolve_all(servers)?) {
+            if matches!(found, Resolution::Pending { .. }) {
+                self.pending.insert(*server);
+            } else {
+                self.pending.remove(server);
+            }
+            if self.known.get(server) != Some(&found) {
+                self.known.insert(*server, found);
+                changed.push(*server);
+            }
+        }
+        Ok(changed)
     }
 
     /// What is known of the way to a server.
@@ -61,9 +74,10 @@ impl Ways {
         Ok(self.network.route(address)?.kind == RouteKind::Local)
     }
 
-    /// Forgets all servers but these.
-    pub(super) fn retain(&mut self, servers: &BTreeSet<IpAddr>) {
-        self.known.retain(|address, _| servers.contains(address));
+    /// Forgets a server.
+    pub(super) fn forget(&mut self, server: IpAddr) {
+        self.known.remove(&server);
+        self.pending.remove(&server);
     }
 
     /// The servers whose way an event may have changed.
@@ -85,23 +99,26 @@ impl Ways {
     }
 
     /// The servers whose neighbour does not answer yet.
-    pub(super) fn pending(&self) -> Vec<IpAddr> {
-        let pending = |way: &Resolution| matches!(way, Resolution::Pending { .. });
-        self.known.iter().filter(|(_, way)| pending(way)).map(|(address, _)| *address).collect()
+    pub(super) fn pending(&self) -> &BTreeSet<IpAddr> {
+        &self.pending
+    }
+
+    /// The next hops that servers are reached by, most of them once.
+    fn ready(&self) -> impl Iterator<Item = &NextHop> {
+        let mut last: Option<&NextHop> = None;
+        let ready = self.known.values().filter_map(|way| match way {
+            Resolution::Ready(hop) => Some(hop),
+            Resolution::Local | Resolution::Unreachable { .. } | Resolution::Pending { .. } => None,
+        });
+        // Of many servers most are behind the same router as the one before.
+        ready.filter(move |hop| last.replace(hop) != Some(hop))
     }
 
     /// Asks the kernel to check on the neighbours in use, which it does not do for traffic that it does not see: those
     /// of the servers, and the routers on these interfaces, by which replies go back.
     pub(super) fn keep_fresh(&mut self, served: &BTreeSet<u32>) -> Result<(), Error> {
         let routers = self.network.gateways()?;
-        let mut ready: BTreeSet<(u32, IpAddr)> = self
-            .known
-            .values()
-            .filter_map(|way| match way {
-                Resolution::Ready(hop) => Some((hop.route_interface, hop.neighbour)),
-                Resolution::Local | Resolution::Unreachable { .. } | Resolution::Pending { .. } => None,
-            })
-            .collect();
+        let mut ready: BTreeSet<(u32, IpAddr)> = self.ready().map(|hop| (hop.route_interface, hop.neighbour)).collect();
         ready.extend(routers.into_iter().filter(|(interface, _)| served.contains(interface)));
         Ok(self.network.confirm(&ready)?)
     }
@@ -138,14 +155,7 @@ impl Ways {
 
     /// Mirrors the kernel's neighbours on these interfaces, and gives up the next hops that nobody has any more.
     pub(super) fn mirror(&mut self, kernel: &Kernel) -> Result<(), Error> {
-        let mut wanted: BTreeSet<Neighbour> = self
-            .known
-            .values()
-            .filter_map(|way| match way {
-                Resolution::Ready(hop) => Some(neighbour(hop)),
-                Resolution::Local | Resolution::Unreachable { .. } | Resolution::Pending { .. } => None,
-            })
-            .collect();
+        let mut wanted: BTreeSet<Neighbour> = self.ready().map(neighbour).collect();
         for there in self.network.neighbours()? {
             let (Some(mac), Some(link)) = (there.resolved(), self.links.get(&there.interface)) else { continue };
             // A neighbour behind a VLAN is reached by its servers' ways or by the kernel's answer for each packet.

@@ -15,8 +15,8 @@ use relvs_core::{
     table::destination::{AVAILABLE, Destination, LOCAL, method},
 };
 use relvs_dataplane::{
-    Area, Bytes, Half, HopTable, Kernel, Memory, Neighbour, Side, Sizes, Timeouts, cursor, entries, inactive_half,
-    install, load_of, scan, serve_interface, withdraw, write_destination, write_load,
+    Area, Before, Bytes, Entries, Half, HopTable, Kernel, Memory, Neighbour, Side, Sizes, Timeouts, cursor, entries,
+    inactive_half, install, load_of, scan, serve_interface, withdraw, write_destination, write_load,
 };
 use relvs_model::{Network, PortRange, Protocol, Rule, ServiceKey, Settings};
 use relvs_net::namespace::Namespace;
@@ -25,7 +25,10 @@ use std::{
     io::Write as _,
     net::{IpAddr, SocketAddr},
     process::{Command, Stdio},
-    sync::atomic::Ordering::{Acquire, Release},
+    sync::{
+        Arc,
+        atomic::Ordering::{Acquire, Release},
+    },
 };
 
 /// The interface that frames come in on in a test run of the kernel's, and by which servers are reached.
@@ -184,6 +187,8 @@ pub(crate) struct Director<S> {
     statistics: Statistics,
     hops: HopTable,
     desired: Desired,
+    /// The entries that each half has.
+    halves: [Option<Arc<relvs_control::Entries>>; 2],
     /// Where each flow's packets went last.
     reached: HashMap<Flow, SocketAddr>,
     /// Destinations whose flows are to be forgotten: at a removal while expire_nodest_conn is set, all that are gone.
@@ -238,6 +243,7 @@ impl<S: Taker> Director<S> {
             desired,
             reached: HashMap::new(),
             orphans: BTreeSet::new(),
+            halves: [None, None],
             seed: 0,
             together: false,
             route,
@@ -374,16 +380,20 @@ impl<S: Taker> Director<S> {
         }
         let image = &prepared.image;
         let tables = Half {
-            sets4: &image.sets4,
-            sets6: &image.sets6,
+            entries: entries_of(&image.entries),
             services: &image.services,
             bands: &image.bands,
             rings: &image.rings,
-            multiplier: image.multiplier,
             rules: &image.rules,
             switch: image.switch(),
         };
-        install(&self.side, &tables);
+        let before = match &self.halves[half as usize] {
+            None => Before::Unknown,
+            Some(there) if Arc::ptr_eq(there, &image.entries) => Before::Same,
+            Some(there) => Before::Others(entries_of(there)),
+        };
+        install(&self.side, &tables, before);
+        self.halves[half as usize] = Some(Arc::clone(&image.entries));
         for (number, record) in &closed {
             self.write(*number, addresses[number], record);
         }
@@ -515,6 +525,10 @@ impl<S: Taker> Director<S> {
         look.connections.sort();
         look
     }
+}
+
+fn entries_of(placed: &relvs_control::Entries) -> Entries<'_> {
+    Entries { multiplier: placed.multiplier, four: &placed.four, six: &placed.six }
 }
 
 /// As `ipvsadm -Ln` begins a service's line.

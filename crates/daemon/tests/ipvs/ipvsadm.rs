@@ -3,7 +3,10 @@
 
 use relvs_control::Desired;
 use relvs_model::{Method, Netmask, Persistence, Protocol, SchedulerFlags, Server, Service, ServiceKey, Timeouts};
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 /// Carries a command out: its arguments, separated by blanks.
 pub(crate) fn run(desired: &mut Desired, line: &str) {
@@ -21,22 +24,22 @@ pub(crate) fn run(desired: &mut Desired, line: &str) {
     let said = read(&words);
     let at = services.iter().position(|service| service.key == said.key);
     match (words[0], at) {
-        ("-A", None) => services.push(Service { key: said.key, ..said.service() }),
+        ("-A", None) => services.push(Arc::new(Service { key: said.key, ..said.service() })),
         ("-E", Some(at)) => {
-            let servers = std::mem::take(&mut services[at].servers);
-            services[at] = Service { servers, ..said.service() };
+            let servers = services[at].servers.clone();
+            services[at] = Arc::new(Service { servers, ..said.service() });
         }
         ("-D", Some(at)) => drop(services.remove(at)),
-        ("-a", Some(at)) => services[at].servers.push(said.server()),
+        ("-a", Some(at)) => Arc::make_mut(&mut services[at]).servers.push(said.server()),
         ("-e", Some(at)) => {
             let new = said.server();
-            let servers = &mut services[at].servers;
+            let servers = &mut Arc::make_mut(&mut services[at]).servers;
             let old = servers.iter_mut().find(|s| (s.address, s.port) == (new.address, new.port));
             *old.unwrap_or_else(|| panic!("{line}: no such server")) = new;
         }
         ("-d", Some(at)) => {
             // A server is named by address and port alone, whatever its method.
-            let servers = &mut services[at].servers;
+            let servers = &mut Arc::make_mut(&mut services[at]).servers;
             let named = said.real.unwrap_or_else(|| panic!("{line}: which server?"));
             servers.retain(|s| s.address != named.0 || named.1.is_some_and(|port| port != s.port));
         }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
     fs, io,
+    os::fd::AsFd as _,
     path::{Path, PathBuf},
     sync::Mutex,
 };
@@ -116,6 +117,11 @@ impl Kernel {
             Mutex::new(HashMap::try_from(take(&mut bpf, "HOPS_BY_MAC")?).map_err(|e| Error::map("HOPS_BY_MAC", e))?);
         let wanted = HashMap::try_from(take(&mut bpf, "WANTED")?).map_err(|e| Error::map("WANTED", e))?;
         let wanted = Mutex::new(wanted);
+        let counters_fd = match bpf.map("COUNTERS") {
+            Some(Map::PerCpuArray(map)) => map.fd().as_fd().try_clone_to_owned(),
+            _ => return Err(Error::Missing("per-CPU array COUNTERS".to_owned())),
+        };
+        let counters_fd = counters_fd.map_err(|e| Error::io("keeping a map open", e))?;
         let counters =
             Mutex::new(PerCpuArray::try_from(take(&mut bpf, "COUNTERS")?).map_err(|e| Error::map("COUNTERS", e))?);
         let reasons = PerCpuArray::try_from(take(&mut bpf, "REASONS")?).map_err(|e| Error::map("REASONS", e))?;
@@ -131,6 +137,7 @@ impl Kernel {
             hops_by_mac,
             wanted,
             counters,
+            counters_fd,
             reasons,
             pins,
             adopted,

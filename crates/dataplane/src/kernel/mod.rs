@@ -3,6 +3,7 @@
 //! Programs, links and maps are pinned in a bpffs of the run directory's own, so that forwarding goes on when the
 //! daemon does not; the next daemon adopts them if the layout is the same.
 
+mod batch;
 mod bpffs;
 mod decapsulator;
 mod error;
@@ -28,6 +29,7 @@ use mapping::Mapping;
 use relvs_core::{Constants, Reason};
 use std::{
     collections::BTreeMap,
+    os::fd::{AsFd as _, OwnedFd},
     path::PathBuf,
     sync::{Mutex, PoisonError, atomic::AtomicU64},
 };
@@ -43,6 +45,8 @@ pub struct Kernel {
     hops_by_mac: Mutex<HashMap<MapData, [u32; 3], u32>>,
     wanted: Mutex<HashMap<MapData, [u64; 2], u32>>,
     counters: Mutex<PerCpuArray<MapData, [u64; 8]>>,
+    /// The same map, for reading many at once.
+    counters_fd: OwnedFd,
     reasons: PerCpuArray<MapData, u64>,
     events: Mutex<RingBuf<MapData>>,
     /// Where the maps are pinned, if they are.
@@ -104,6 +108,24 @@ impl Side for Kernel {
         let counters = self.counters.lock().unwrap_or_else(PoisonError::into_inner);
         let of_cpus = counters.get(&destination, 0).map_err(|e| Error::map("COUNTERS", e))?;
         Ok(crate::total(of_cpus.iter().map(Counters::of)))
+    }
+    fn counters_below(&self, end: u32, give: &mut dyn FnMut(u32, Counters)) -> Result<(), Error> {
+        let end = end.min(self.sizes.destinations);
+        let some = |number, words: [u64; 8]| {
+            if words != [0; 8] {
+                give(number, Counters::of(&words));
+            }
+        };
+        if batch::sums(self.counters_fd.as_fd(), end, some)?.is_some() {
+            return Ok(());
+        }
+        for number in 0..end {
+            let counters = self.counters(number)?;
+            if counters != Counters::default() {
+                give(number, counters);
+            }
+        }
+        Ok(())
     }
     fn clear_counters(&self, destination: u32) -> Result<(), Error> {
         let mut counters = self.counters.lock().unwrap_or_else(PoisonError::into_inner);

@@ -9,7 +9,7 @@ use relvs_core::table::{
     rule::Rule,
     service::{Service, flag},
 };
-use relvs_dataplane::{Half, HopTable, Neighbour, Side, install, write_destination, write_load};
+use relvs_dataplane::{Before, Entries, Half, HopTable, Neighbour, Side, install, write_destination, write_load};
 use std::{collections::BTreeMap, net::IpAddr};
 
 pub(crate) use relvs_core::table::destination::method::{DR, NAT, TUN};
@@ -286,7 +286,6 @@ impl Plan {
         for (number, vip) in self.vips.iter().enumerate() {
             let weighted: Vec<(u32, u32)> =
                 vip.servers.iter().enumerate().map(|(i, s)| (s.weight, vip.first + i as u32)).collect();
-            let index = half * sizes.services + services.len() as u32;
             let six = vip.address.is_ipv6();
             let record = Service {
                 scheduler: vip.scheduler,
@@ -299,7 +298,7 @@ impl Plan {
             };
             services.push(tables.lay_out(record, &weighted, vip.broken).pack());
             if vip.listens() && there(vip) {
-                keys.push((vip.address, entry::key(vip.port.to_be(), vip.protocol), u64::from(index)));
+                keys.push((vip.address, entry::key(vip.port.to_be(), vip.protocol), number as u64));
             }
         }
         let mut nat: BTreeMap<(IpAddr, u64), u64> = BTreeMap::new();
@@ -311,24 +310,25 @@ impl Plan {
         }
         let any = keys.iter().map(|key| key.1).chain(nat.keys().map(|key| key.1)).any(|key| key >> 32 & 0xffff == 0);
         keys.extend(nat.iter().map(|((address, key), number)| (*address, *key, *number)));
-        let (multiplier, sets4, sets6) =
-            (0..4000).find_map(|i| place(&keys, 0x9e37_79b9_7f4a_7c15u64.wrapping_mul(2 * i + 1), sizes.sets)).unwrap();
+        let mut multipliers = (0..4000).map(|i| 0x9e37_79b9_7f4a_7c15u64.wrapping_mul(2 * i + 1));
+        let multiplier = multipliers.find(|multiplier| fits(&keys, *multiplier, sizes.sets)).unwrap();
+        let (four, six): (Vec<_>, Vec<_>) = keys.iter().partition(|(address, ..)| address.is_ipv4());
+        let four: Vec<_> = four.into_iter().map(|(address, key, value)| (key | words(address)[0], value)).collect();
+        let six: Vec<_> = six.into_iter().map(|(address, key, value)| (words(address), key, value)).collect();
         let rules = if self.marks { self.match_rules(half * sizes.services) } else { Vec::new() };
         let of = |is: bool, bit: u64| if is { bit } else { 0 };
         let image = Half {
-            sets4: &sets4,
-            sets6: &sets6,
+            entries: Entries { multiplier, four: &four, six: &six },
             services: &services,
             bands: &tables.bands,
             rings: &tables.rings,
-            multiplier,
             rules: &rules,
             switch: self.settings
                 | of(!nat.is_empty(), active::NAT)
                 | of(!rules.is_empty(), active::RULES)
                 | of(any, active::ANY_PORT),
         };
-        install(side, &image);
+        install(side, &image, Before::Unknown);
     }
 
     /// The rules' records, where the services begin at `first`.
@@ -352,23 +352,15 @@ impl Plan {
     }
 }
 
-/// Multiplier, sets of IPv4, sets of IPv6.
-type Sets = (u64, Vec<[u64; 8]>, Vec<[u64; 16]>);
-
-/// The service sets with this multiplier, if no set overflows.
-fn place(keys: &[(IpAddr, u64, u64)], multiplier: u64, sets: u32) -> Option<Sets> {
-    let (mut sets4, mut sets6) = (vec![[0; 8]; sets as usize], vec![[0; 16]; sets as usize]);
-    for (address, key, value) in keys {
+/// Whether no set overflows with this multiplier.
+fn fits(keys: &[(IpAddr, u64, u64)], multiplier: u64, sets: u32) -> bool {
+    let mut counts: BTreeMap<(bool, u32), usize> = BTreeMap::new();
+    keys.iter().all(|(address, key, _)| {
         let [a, b] = words(*address);
-        if address.is_ipv4() {
-            let set = &mut sets4[(entry::set4(multiplier, key | a) & (sets - 1)) as usize];
-            let slot = (0..entry::SLOTS).find(|slot| set[slot * 2] == 0)?;
-            set[slot * 2..][..2].copy_from_slice(&[key | a, *value]);
-        } else {
-            let set = &mut sets6[(entry::set6(multiplier, [a, b], *key) & (sets - 1)) as usize];
-            let slot = (0..entry::SLOTS).find(|slot| set[slot * 4] == 0)?;
-            set[slot * 4..][..4].copy_from_slice(&[*key, a, b, *value]);
-        }
-    }
-    Some((multiplier, sets4, sets6))
+        let four = address.is_ipv4();
+        let set = if four { entry::set4(multiplier, key | a) } else { entry::set6(multiplier, [a, b], *key) };
+        let count = counts.entry((four, set & (sets - 1))).or_default();
+        *count += 1;
+        *count <= entry::SLOTS
+    })
 }
