@@ -8,11 +8,13 @@
     reason = "the enums of errors and records of libraries and of the system are open and long; the others are said as they are"
 )]
 
+mod notify;
 mod path;
 mod probe;
 mod prober;
 mod program;
 mod tls;
 
+pub use notify::Notifier;
 pub use probe::{Limits, Probes};
 pub use prober::Prober;

@@ -56,16 +56,26 @@ impl Default for Programs {
 }
 
 impl Programs {
-    /// Runs a program with more arguments, at most so long. An error is why it did not run, half a sentence. When the
+    /// Runs a program with more in its environment, at most so long. An error is why it did not run, half a sentence. When the
     /// future is dropped the process group is killed.
-    pub(super) async fn run(&self, script: &Script, more: &[String], limit: Duration) -> Result<Ending, String> {
+    pub(super) async fn run(
+        &self,
+        script: &Script,
+        environment: &[(&str, String)],
+        limit: Duration,
+    ) -> Result<Ending, String> {
         let Some((program, arguments)) = script.command.split_first() else {
             return Err("no program is named".to_owned());
         };
         let _place = self.places.acquire().await.map_err(|_| "programs are run no longer".to_owned())?;
         let (uid, gid) = whose(script).await?;
         let mut command = Command::new(program);
-        command.args(arguments).args(more).current_dir("/").process_group(0).kill_on_drop(true);
+        command
+            .args(arguments)
+            .envs(environment.iter().map(|(name, value)| (name, value)))
+            .current_dir("/")
+            .process_group(0)
+            .kill_on_drop(true);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         if let Some(gid) = gid {
             command.gid(gid);

@@ -15,6 +15,7 @@ mod certificates;
 mod failing;
 mod grpc;
 mod many;
+mod notify;
 mod place;
 mod programs;
 mod real;

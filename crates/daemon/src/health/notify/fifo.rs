@@ -1,0 +1,131 @@
+//! A FIFO with a line for each event. The kernel's pipe is the queue: nobody reading, it keeps the first lines that fit.
+
+use rustix::{
+    fs::{CWD, FileType, Mode, OFlags, fstat, mkfifoat, open, unlink},
+    io::{Errno, write},
+};
+use std::os::fd::OwnedFd;
+
+/// Whom it is made for: the daemon's own user.
+const MODE: Mode = Mode::RUSR.union(Mode::WUSR);
+
+/// Writes lines whole, and never waits.
+pub(super) struct Fifo {
+    path: String,
+    pipe: Option<OwnedFd>,
+    made: bool,
+    failed: bool,
+    lost: u64,
+}
+
+impl Fifo {
+    /// Opens the FIFO, and makes it if there is none. What is wrong is said; it is tried again with each line.
+    pub(super) fn new(path: String) -> Self {
+        let mut fifo = Fifo { path, pipe: None, made: false, failed: false, lost: 0 };
+        fifo.open();
+        fifo
+    }
+
+    fn open(&mut self) {
+        let path = self.path.as_str();
+        match mkfifoat(CWD, path, MODE) {
+            Ok(()) => self.made = true,
+            Err(Errno::EXIST) => {}
+            Err(error) => return self.fail(&error.to_string()),
+        }
+        // For reading too: so opening does not wait for a reader, and the lines stay when one goes.
+        let opened = open(path, OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty());
+        match opened.and_then(|pipe| Ok((fstat(&pipe)?, pipe))) {
+            Ok((found, pipe)) if FileType::from_raw_mode(found.st_mode) == FileType::Fifo => self.pipe = Some(pipe),
+            Ok(_) => self.fail("it is no FIFO"),
+            Err(error) => self.fail(&error.to_string()),
+        }
+    }
+
+    fn fail(&mut self, why: &str) {
+        if !std::mem::replace(&mut self.failed, true) {
+            tracing::error!("FIFO {}: {why}; events are not written to it", self.path);
+        }
+    }
+
+    /// Writes a line, or counts it as lost.
+    pub(super) fn write(&mut self, line: &str) {
+        if self.pipe.is_none() {
+            self.open();
+        }
+        let Some(pipe) = &self.pipe else { return };
+        // As short as it is it is written whole or not at all (PIPE_BUF).
+        match write(pipe, format!("{line}\n").as_bytes()) {
+            Ok(_) => {
+                self.failed = false;
+                if self.lost > 0 {
+                    tracing::warn!("FIFO {}: {} lines were lost: nobody read them", self.path, self.lost);
+                    self.lost = 0;
+                }
+            }
+            Err(Errno::AGAIN) => {
+                if self.lost == 0 {
+                    tracing::warn!("FIFO {}: it is full, lines are lost: nobody reads it", self.path);
+                }
+                self.lost += 1;
+            }
+            Err(error) => {
+                self.pipe = None;
+                self.fail(&error.to_string());
+            }
+        }
+    }
+}
+
+impl Drop for Fifo {
+    fn drop(&mut self) {
+        if self.made {
+            // Whoever reads it keeps what is in it.
+            let _ = unlink(self.path.as_str());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{fs, io::Read as _, os::unix::fs::OpenOptionsExt as _};
+
+    fn reader(path: &str) -> fs::File {
+        let nonblocking = OFlags::NONBLOCK.bits().cast_signed();
+        fs::OpenOptions::new().read(true).custom_flags(nonblocking).open(path).unwrap()
+    }
+
+    #[test]
+    fn without_a_reader_lines_wait_and_then_are_lost() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("fifo").display().to_string();
+        let mut fifo = Fifo::new(path.clone());
+        for number in 0..20_000 {
+            fifo.write(&format!("VS [192.0.2.100]:tcp:{number} UP"));
+        }
+        let lost = fifo.lost;
+        assert!((1..20_000).contains(&lost), "{lost}");
+        let mut text = vec![0; 1 << 20];
+        let length = reader(&path).read(&mut text).unwrap();
+        let text = String::from_utf8(text[..length].to_vec()).unwrap();
+        assert!(text.starts_with("VS [192.0.2.100]:tcp:0 UP\n") && text.ends_with(" UP\n"), "whole lines");
+        assert_eq!(text.lines().count() as u64, 20_000 - lost);
+        fifo.write("VS x UP");
+        assert_eq!(fifo.lost, 0, "there is room again");
+        drop(fifo);
+        assert!(!fs::exists(&path).unwrap(), "it was made here");
+    }
+
+    #[test]
+    fn what_is_no_fifo_is_left_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        fs::write(&path, "text").unwrap();
+        let mut fifo = Fifo::new(path.display().to_string());
+        fifo.write("VS x UP");
+        drop(fifo);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "text");
+        drop(Fifo::new(directory.path().join("none/fifo").display().to_string()));
+    }
+}

@@ -1,0 +1,115 @@
+//! Mail of events, by SMTP with lettre. Events that come while one is sent go into the next one together.
+
+use super::{Telling, outlet::Outlet, words};
+use lettre::{
+    AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor,
+    message::{Mailbox, header::ContentType},
+    transport::smtp::{
+        authentication::Credentials,
+        client::{Tls, TlsParameters},
+        extension::ClientId,
+    },
+};
+use relvs_model::health::{Encryption, Mail};
+use std::{sync::Arc, time::Duration};
+use tokio::sync::mpsc::Receiver;
+
+/// So many events are told in one mail.
+const EVENTS_MAX: usize = 200;
+/// So often a mail is tried.
+const ATTEMPTS: u32 = 3;
+/// From one attempt to the next.
+const PAUSE: Duration = Duration::from_secs(5);
+
+type Transport = AsyncSmtpTransport<Tokio1Executor>;
+
+/// One who sends mail.
+pub(super) fn start(mail: Mail, host: String) -> Outlet {
+    let name = format!("mail by {}", mail.server);
+    Outlet::start(name.clone(), |queue| send_all(name, mail, host, queue))
+}
+
+async fn send_all(name: String, mail: Mail, host: String, mut queue: Receiver<Arc<Telling>>) {
+    let made = transport(&mail, &host);
+    if let Err(why) = &made {
+        tracing::error!("{name}: {why}; no mail is sent");
+    }
+    let mut events = Vec::new();
+    while queue.recv_many(&mut events, EVENTS_MAX).await > 0 {
+        let Ok(transport) = &made else {
+            events.clear();
+            continue;
+        };
+        match message(&mail, &host, &events) {
+            Ok(message) => send(&name, transport, &mail, message).await,
+            Err(why) => tracing::error!("{name}: {why}; no mail is sent"),
+        }
+        events.clear();
+    }
+}
+
+async fn send(name: &str, transport: &Transport, mail: &Mail, message: Message) {
+    // The library's own time is one of each step.
+    let patience = Duration::from_millis(mail.timeout_ms.into());
+    for attempt in 1..=ATTEMPTS {
+        let why = match tokio::time::timeout(patience, transport.send(message.clone())).await {
+            Ok(Ok(_)) => return,
+            Ok(Err(error)) if error.is_permanent() => {
+                tracing::warn!("{name}: {error}; it is not tried again");
+                return;
+            }
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("not done within {} ms", mail.timeout_ms),
+        };
+        if attempt == ATTEMPTS {
+            tracing::warn!("{name}: {why}; given up after {ATTEMPTS} attempts");
+        } else {
+            tracing::debug!("{name}: {why}; tried again");
+            tokio::time::sleep(PAUSE.min(patience)).await;
+        }
+    }
+}
+
+fn transport(mail: &Mail, host: &str) -> Result<Transport, String> {
+    let parameters = || TlsParameters::new(mail.server.clone()).map_err(|e| e.to_string());
+    let tls = match mail.encryption {
+        Encryption::None => Tls::None,
+        Encryption::Starttls => Tls::Required(parameters()?),
+        Encryption::Tls => Tls::Wrapper(parameters()?),
+    };
+    let helo = mail.helo.clone().unwrap_or_else(|| host.to_owned());
+    let mut builder = Transport::builder_dangerous(&mail.server)
+        .port(mail.port)
+        .tls(tls)
+        .hello_name(ClientId::Domain(helo))
+        .timeout(Some(Duration::from_millis(mail.timeout_ms.into())));
+    if let Some((user, password)) = &mail.login {
+        builder = builder.credentials(Credentials::new(user.clone(), password.clone()));
+    }
+    Ok(builder.build())
+}
+
+fn message(mail: &Mail, host: &str, events: &[Arc<Telling>]) -> Result<Message, String> {
+    let mailbox = |text: &str| text.parse::<Mailbox>().map_err(|e| format!("`{text}` is no mail address: {e}"));
+    let first = events.first().map(|telling| words::sentence(&telling.event)).unwrap_or_default();
+    let subject = match events.len() {
+        0 | 1 => format!("[{host}] {first}"),
+        many => format!("[{host}] {first}, and {} events more", many - 1),
+    };
+    let mut builder = Message::builder().from(mailbox(&mail.from)?).subject(subject).header(ContentType::TEXT_PLAIN);
+    for to in &mail.to {
+        builder = builder.to(mailbox(to)?);
+    }
+    builder.body(body(events)).map_err(|e| e.to_string())
+}
+
+fn body(events: &[Arc<Telling>]) -> String {
+    let lines = events.iter().map(|telling| {
+        let ago = telling.at.elapsed().unwrap_or_default().as_secs();
+        let when = if ago == 0 { String::new() } else { format!(" ({ago} s ago)") };
+        let why = words::why(&telling.event).filter(|why| !why.is_empty());
+        let why = why.map(|why| format!(": {why}")).unwrap_or_default();
+        format!("{}{why}{when}\n", words::sentence(&telling.event))
+    });
+    lines.collect()
+}

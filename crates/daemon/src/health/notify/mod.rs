@@ -1,0 +1,157 @@
+//! Telling of what happened: scripts, a FIFO, mail, webhooks.
+//!
+//! On a thread of its own. Each of those who are told has a bounded queue, so one that hangs, fails or is slow harms neither the
+//! others nor the director; what it loses is counted and said. Events about one server or service are told in order.
+
+mod fifo;
+mod mail;
+mod outlet;
+mod scripts;
+mod webhook;
+mod words;
+
+use fifo::Fifo;
+use outlet::Outlet;
+use relvs_model::health::{Event, Notify, Script};
+use scripts::Scripts;
+use std::{
+    io,
+    sync::Arc,
+    thread::JoinHandle,
+    time::{Duration, SystemTime},
+};
+use tokio::{
+    sync::mpsc::{self, UnboundedReceiver, UnboundedSender},
+    time::Instant,
+};
+
+/// Threads for what can only be waited for: looking up names and users.
+const BLOCKING_MAX: usize = 8;
+
+/// An event, and when it happened.
+#[derive(Debug)]
+struct Telling {
+    event: Event,
+    at: SystemTime,
+}
+
+enum Order {
+    Tell(Event, Option<Script>),
+    Configure(Notify),
+    End(Duration),
+}
+
+/// Who is told.
+#[derive(Debug)]
+pub struct Notifier {
+    orders: UnboundedSender<Order>,
+    thread: JoinHandle<()>,
+}
+
+impl Notifier {
+    /// Starts the thread. Nothing fails here but that: what is wrong with one of those who are told is said in the log.
+    ///
+    /// # Errors
+    ///
+    /// The system has no thread or no epoll left.
+    pub fn start(notify: Notify) -> io::Result<Self> {
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(BLOCKING_MAX).build()?;
+        let (orders, taken) = mpsc::unbounded_channel();
+        let run = move || {
+            runtime.block_on(serve(notify, taken));
+            // Scripts that run still are killed with this.
+            runtime.shutdown_background();
+        };
+        let thread = std::thread::Builder::new().name("notify".to_owned()).spawn(run)?;
+        Ok(Notifier { orders, thread })
+    }
+
+    /// Tells of an event: the script that its server or service names, and all who are told of everything. Returns at once.
+    pub fn tell(&self, event: Event, script: Option<Script>) {
+        // It fails only when the thread has ended, and then there is nobody to tell.
+        let _ = self.orders.send(Order::Tell(event, script));
+    }
+
+    /// From now on these are told of everything. What the others have not got yet they still get.
+    pub fn configure(&self, notify: Notify) {
+        let _ = self.orders.send(Order::Configure(notify));
+    }
+
+    /// Ends when all has been told, or when this time is over. Scripts that run still are killed.
+    pub fn end(self, patience: Duration) {
+        let _ = self.orders.send(Order::End(patience));
+        if self.thread.join().is_err() {
+            tracing::error!("notifications ended by a fault of relvs");
+        }
+    }
+}
+
+/// All who are told of everything.
+struct Audience {
+    fifo: Option<Fifo>,
+    outlets: Vec<Outlet>,
+}
+
+impl Audience {
+    fn of(notify: Notify) -> Self {
+        let host = words::host();
+        let fifo = notify.fifo.map(Fifo::new);
+        let mail = notify.mail.map(|mail| mail::start(mail, host.clone()));
+        let webhooks = notify.webhooks.into_iter().map(|webhook| webhook::start(webhook, host.clone()));
+        Audience { fifo, outlets: mail.into_iter().chain(webhooks).collect() }
+    }
+
+    fn tell(&mut self, telling: &Arc<Telling>) {
+        if let Some(fifo) = &mut self.fifo
+            && let Some(line) = words::line(&telling.event)
+        {
+            fifo.write(&line);
+        }
+        for outlet in &mut self.outlets {
+            outlet.tell(telling.clone());
+        }
+    }
+}
+
+async fn serve(notify: Notify, mut orders: UnboundedReceiver<Order>) {
+    let mut configured = notify.clone();
+    let mut audience = Audience::of(notify);
+    let mut former: Vec<Outlet> = Vec::new();
+    let mut scripts = Scripts::default();
+    let patience = loop {
+        tokio::select! {
+            order = orders.recv() => match order {
+                Some(Order::Tell(event, script)) => {
+                    let telling = Arc::new(Telling { event, at: SystemTime::now() });
+                    audience.tell(&telling);
+                    if let Some(script) = script {
+                        scripts.tell(telling, script);
+                    }
+                }
+                // A reload of the same configuration: the queues stay.
+                Some(Order::Configure(notify)) if notify == configured => {}
+                Some(Order::Configure(notify)) => {
+                    configured = notify.clone();
+                    former.retain(|outlet| !outlet.is_done());
+                    former.extend(audience.outlets.into_iter().map(Outlet::closed));
+                    // First it goes, then it is made: the FIFO may be the same.
+                    drop(audience.fifo);
+                    audience = Audience::of(notify);
+                }
+                Some(Order::End(patience)) => break patience,
+                None => break Duration::ZERO,
+            },
+            () = scripts.next() => {}
+        }
+    };
+    let rest = async {
+        scripts.finish().await;
+        for outlet in former.into_iter().chain(audience.outlets.drain(..)) {
+            outlet.closed().done().await;
+        }
+    };
+    if tokio::time::timeout_at(Instant::now() + patience, rest).await.is_err() {
+        tracing::warn!("the daemon ends before everybody has been told of everything");
+    }
+}
