@@ -22,6 +22,7 @@ pub mod namespace;
 pub mod ndp;
 mod neighbour;
 mod netlink;
+mod pair;
 mod probe;
 mod resolve;
 mod route;

@@ -61,9 +61,9 @@ fn flooding(head: &'static [u8], again: &'static [u8], pause: Duration) -> Socke
     })
 }
 
-/// Nobody listens there.
+/// Nobody listens there: no other test takes a port of this address.
 fn nobody() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let listener = TcpListener::bind("127.7.7.7:0").unwrap();
     listener.local_addr().unwrap()
 }
 
@@ -213,7 +213,7 @@ fn datagrams_are_answered_refused_or_neither() {
     assert_eq!(ask(&udp("aa", true, None), address), down("the reply has 1 bytes, expected at least 2"));
     assert_eq!(ask(&udp("aabbccddee", true, None), address), down("the reply has 5 bytes, expected at most 4"));
     assert_eq!(ask(&udp("xyz", true, None), address), down("`xyz` is not hexadecimal"));
-    let mute = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let mute = UdpSocket::bind("127.7.7.8:0").unwrap();
     assert_eq!(ask_shortly(&udp("aa", true, None), mute.local_addr().unwrap()), down("no answer within 400 ms"));
     assert_eq!(ask(&udp("aa", false, None), mute.local_addr().unwrap()), up(), "silence is no refusal");
     let dns = Probe::Dns(DnsProbe::default());

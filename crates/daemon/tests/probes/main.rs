@@ -12,6 +12,7 @@
 
 mod ask;
 mod certificates;
+mod data_path;
 mod failing;
 mod grpc;
 mod many;

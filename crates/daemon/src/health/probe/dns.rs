@@ -42,7 +42,7 @@ fn query(id: u16, dns: &DnsProbe) -> Result<Vec<u8>, Reason> {
 }
 
 async fn by_udp(talk: &Talk<'_>, id: u16, query: &[u8]) -> Result<Vec<u8>, Reason> {
-    let socket = socket::datagrams(talk)?;
+    let socket = socket::datagrams(talk).await?;
     talk.course.waits_for(Waits::Answer);
     socket.send(query).await.map_err(|e| socket::reason(&e))?;
     let mut answer = vec![0; MESSAGE_MAX];

@@ -17,14 +17,18 @@ mod socket;
 mod tcp;
 mod udp;
 
-use super::{path::Paths, program::Programs, tls::Configs};
+use super::{
+    path::{Paths, Seat},
+    program::Programs,
+    tls::Configs,
+};
 use course::Course;
 use http::Patterns;
 use relvs_model::{
     Method,
     health::{Asked, DataPath, Outcome, Probe, Says, Target, Timing},
 };
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::OnceLock, time::Duration};
 
 /// Why a probe failed: half a sentence on one line.
 type Reason = String;
@@ -71,6 +75,8 @@ struct Talk<'a> {
     asked: &'a Asked,
     target: &'a Target,
     course: Course,
+    /// Its place behind the data path, if it goes through that.
+    seat: OnceLock<Seat>,
 }
 
 impl Talk<'_> {
@@ -98,7 +104,7 @@ impl Probes {
     ///
     /// It needs a tokio runtime with time and I/O.
     pub async fn probe(&self, probe: &Probe, asked: &Asked, target: &Target, limits: Limits) -> Outcome {
-        let talk = Talk { shared: self, asked, target, course: Course::begin(limits) };
+        let talk = Talk { shared: self, asked, target, course: Course::begin(limits), seat: OnceLock::new() };
         let end = tokio::time::timeout_at(talk.course.deadline(), converse(probe, &talk)).await;
         match end {
             Ok(Ok(says)) => Outcome::Up { says },

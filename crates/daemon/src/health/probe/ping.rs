@@ -18,9 +18,15 @@ static NUMBER: AtomicU32 = AtomicU32::new(0);
 
 /// Sends a request and waits for its reply.
 pub(super) async fn probe(talk: &Talk<'_>, ping: &PingProbe) -> Result<(), Reason> {
-    let (socket, raw) = socket::echo(talk)?;
+    let (socket, raw) = socket::echo(talk).await?;
     let four = talk.address().is_ipv4();
-    let number = NUMBER.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+    let mut number = NUMBER.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+    if let Some(seat) = talk.seat.get() {
+        // Its reply is found by the identifier.
+        let [high, low] = seat.port().to_be_bytes();
+        let [_, _, third, fourth] = number;
+        number = [high, low, third, fourth];
+    }
     let request = request(four, number, usize::from(ping.size).min(DATA_MAX));
     let failed = |e: std::io::Error| socket::reason(&e);
     talk.course.waits_for(Waits::Answer);

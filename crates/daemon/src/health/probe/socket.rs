@@ -17,7 +17,7 @@ use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 pub(super) async fn connect(talk: &Talk<'_>) -> Result<TcpStream, Reason> {
     let connect = async {
         let to = scoped(talk.address(), talk.target)?;
-        let socket = open(talk, Type::STREAM, Protocol::TCP)?;
+        let socket = open(talk, Type::STREAM, Protocol::TCP).await?;
         socket.set_linger(Some(Duration::ZERO)).map_err(|e| reason(&e))?;
         TcpSocket::from_std_stream(socket.into()).connect(to).await.map_err(|e| reason(&e))
     };
@@ -27,9 +27,9 @@ pub(super) async fn connect(talk: &Talk<'_>) -> Result<TcpStream, Reason> {
 }
 
 /// A socket for datagrams to the server and from nobody else.
-pub(super) fn datagrams(talk: &Talk<'_>) -> Result<UdpSocket, Reason> {
+pub(super) async fn datagrams(talk: &Talk<'_>) -> Result<UdpSocket, Reason> {
     let to = scoped(talk.address(), talk.target)?;
-    let socket = open(talk, Type::DGRAM, Protocol::UDP)?;
+    let socket = open(talk, Type::DGRAM, Protocol::UDP).await?;
     socket.connect(&to.into()).map_err(|e| reason(&e))?;
     UdpSocket::from_std(socket.into()).map_err(|e| reason(&e))
 }
@@ -37,40 +37,40 @@ pub(super) fn datagrams(talk: &Talk<'_>) -> Result<UdpSocket, Reason> {
 /// A socket for echo requests: the kind that needs no privilege where the system allows that, else a raw one.
 ///
 /// It is used as a socket for UDP is: what is sent and received are messages all the same.
-pub(super) fn echo(talk: &Talk<'_>) -> Result<(UdpSocket, bool), Reason> {
+pub(super) async fn echo(talk: &Talk<'_>) -> Result<(UdpSocket, bool), Reason> {
     let protocol = if talk.address().is_ipv4() { Protocol::ICMPV4 } else { Protocol::ICMPV6 };
-    let domain = Domain::for_address(talk.address());
-    let made = talk.shared.paths.inside(talk.through(), || {
-        let of = |kind: Type| Socket::new(domain, kind.nonblocking().cloexec(), Some(protocol));
-        match of(Type::DGRAM) {
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => of(Type::RAW).map(|socket| (socket, true)),
-            outcome => outcome.map(|socket| (socket, false)),
+    let mut raw = talk.through().is_some();
+    let opened = if raw { open(talk, Type::RAW, protocol).await } else { open(talk, Type::DGRAM, protocol).await };
+    let socket = match opened {
+        Err(_) if !raw => {
+            raw = true;
+            open(talk, Type::RAW, protocol).await?
         }
-    })?;
-    let (socket, raw) = made.map_err(|e| format!("no socket for echo requests: {}", reason(&e)))?;
-    prepare(&socket, talk)?;
+        outcome => outcome?,
+    };
     let mut to = scoped(talk.address(), talk.target)?;
     to.set_port(0);
     socket.connect(&to.into()).map_err(|e| reason(&e))?;
     Ok((UdpSocket::from_std(socket.into()).map_err(|e| reason(&e))?, raw))
 }
 
-fn open(talk: &Talk<'_>, kind: Type, protocol: Protocol) -> Result<Socket, Reason> {
+async fn open(talk: &Talk<'_>, kind: Type, protocol: Protocol) -> Result<Socket, Reason> {
     let domain = Domain::for_address(talk.address());
-    let made = talk
-        .shared
-        .paths
-        .inside(talk.through(), || Socket::new(domain, kind.nonblocking().cloexec(), Some(protocol)))?;
-    let socket = made.map_err(|e| format!("no socket: {}", reason(&e)))?;
+    if let Some(path) = talk.through() {
+        let seat = talk.shared.paths.seat(talk.asked, path, talk.target.from, protocol).await?;
+        let socket = seat.socket(domain, kind, protocol)?;
+        // A probe has one connection.
+        let _ = talk.seat.set(seat);
+        return Ok(socket);
+    }
+    let socket = Socket::new(domain, kind.nonblocking().cloexec(), Some(protocol))
+        .map_err(|e| format!("no socket: {}", reason(&e)))?;
     prepare(&socket, talk)?;
     Ok(socket)
 }
 
 fn prepare(socket: &Socket, talk: &Talk<'_>) -> Result<(), Reason> {
     let target = talk.target;
-    if talk.through().is_some() {
-        return talk.shared.paths.bind(socket, talk.asked);
-    }
     if target.mark != 0 {
         socket.set_mark(target.mark).map_err(|e| format!("mark {}: {}", target.mark, reason(&e)))?;
     }

@@ -16,7 +16,7 @@ const DATAGRAM_MAX: usize = 65_535;
 pub(super) async fn probe(talk: &Talk<'_>, udp: &UdpProbe) -> Result<(), Reason> {
     let payload = bytes(udp.payload.as_deref())?;
     let expect = bytes(udp.expect.as_deref())?;
-    let socket = socket::datagrams(talk)?;
+    let socket = socket::datagrams(talk).await?;
     talk.course.waits_for(Waits::Answer);
     socket.send(&payload).await.map_err(|e| socket::reason(&e))?;
     let mut reply = vec![0; DATAGRAM_MAX];
