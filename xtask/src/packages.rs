@@ -25,6 +25,7 @@ const TEST: &[Need] = &[
     Need { program: "dnsmasq", packages: &["dnsmasq-base"], purpose: "health checks of a real DNS server" },
     Need { program: "aiosmtpd", packages: &["python3-aiosmtpd"], purpose: "health checks of a real mail server" },
     Need { program: "systemd-analyze", packages: &["systemd"], purpose: "the service manager of the package's tests" },
+    Need { program: "promtool", packages: &["prometheus"], purpose: "judging metrics; its service is not started" },
     Need { program: "mandoc", packages: &["mandoc"], purpose: "faults in manual pages" },
 ];
 
@@ -101,7 +102,9 @@ fi
 apt-get -o DPkg::Lock::Timeout=300 -qq update || echo 'apt-get update failed: going on with the lists that are here'
 apt-get -o DPkg::Lock::Timeout=300 -qq install -y --no-install-recommends "$@" </dev/null >/dev/null
 for package; do
-    if [ "$package" = nginx ] && [ -d /run/systemd/system ]; then systemctl --quiet disable nginx; fi
+    case $package in nginx | prometheus)
+        if [ -d /run/systemd/system ]; then systemctl --quiet disable "$package"; fi ;;
+    esac
 done
 "#;
 

@@ -41,6 +41,10 @@ impl std::error::Error for Failure {}
 pub enum Code {
     /// The request cannot be read.
     Malformed,
+    /// No token was shown, or a wrong one.
+    Unauthorized,
+    /// What was shown allows less.
+    Forbidden,
     /// There is nothing at this path, or nothing of this name.
     NotFound,
     /// Not by this method.
@@ -61,6 +65,8 @@ pub enum Code {
     NoServer,
     /// What is asked for cannot be.
     Refused,
+    /// More is asked in a second than is answered.
+    Limited,
     /// Too much is asked at once, or the director is ending.
     Busy,
     /// It did not work.
@@ -74,12 +80,15 @@ impl Code {
     pub const fn status(self) -> u16 {
         match self {
             Code::Malformed => 400,
+            Code::Unauthorized => 401,
+            Code::Forbidden => 403,
             Code::NotFound => 404,
             Code::NotAllowed => 405,
             Code::Slow => 408,
             Code::Revision => 412,
             Code::TooLarge => 413,
             Code::ServiceExists | Code::NoService | Code::ServerExists | Code::NoServer | Code::Refused => 422,
+            Code::Limited => 429,
             Code::Failed => 500,
             Code::Busy => 503,
         }

@@ -8,6 +8,7 @@ mod client;
 mod configuration;
 mod failure;
 mod flow;
+mod health;
 mod status;
 mod transport;
 
@@ -15,6 +16,7 @@ pub use client::{Client, Error, Filter, How, Listing};
 pub use configuration::{Changes, Configuration, Outcome};
 pub use failure::{Code, Failure};
 pub use flow::Flow;
+pub use health::{Health, Ready};
 pub use status::{Counters, Flows, Interface, Rates, Reason, Server, Service, Status, Way};
 pub use transport::{API_VARIABLE, Remote};
 
@@ -40,6 +42,12 @@ pub const ZERO: &str = "/v1/zero";
 pub const FLOWS: &str = "/v1/flows";
 /// `GET`: this interface's description by OpenAPI.
 pub const DESCRIPTION: &str = "/v1/openapi.json";
+/// `GET`: metrics in Prometheus's text format.
+pub const METRICS: &str = "/metrics";
+/// `GET`: [`Health`].
+pub const HEALTH: &str = "/healthz";
+/// `GET`: [`Ready`].
+pub const READY: &str = "/readyz";
 /// Bytes of the largest request.
 pub const LARGEST_REQUEST: usize = 32 << 20;
 

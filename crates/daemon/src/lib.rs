@@ -10,6 +10,7 @@ mod decapsulator;
 mod director;
 mod files;
 pub mod health;
+mod metrics;
 pub mod realserver;
 mod run;
 mod server;

@@ -4,7 +4,7 @@ use crate::{
     Source,
     director::Director,
     files,
-    server::{self, WAITING},
+    server::{Listeners, Question, WAITING},
     service_manager,
 };
 use relvs_net::{Event, Events};
@@ -45,6 +45,8 @@ const ESTIMATE: Duration = Duration::from_secs(relvs_control::estimator::PERIOD_
 /// How often servers that do not answer are looked at again.
 const RETRY: Duration = Duration::from_millis(250);
 
+/// How long answers that are being written may take when the daemon ends.
+const CLIENTS: Duration = Duration::from_millis(200);
 /// How long changes of the network are gathered.
 const GATHER: Duration = Duration::from_millis(20);
 
@@ -74,8 +76,18 @@ pub fn run(options: &Options) -> Result<(), Error> {
     let events = Events::open().map_err(Error::one)?;
     service_manager::starting(state.services.iter().map(|service| service.servers.len()).sum());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(here)?;
-    let director = Director::start(run_dir, options.source.clone(), state).map_err(Error::one)?;
-    runtime.block_on(serve(director, events, options))
+    // What is read from clients and written to them is no matter of the loop's: a thread of its own does that.
+    let mut beside = tokio::runtime::Builder::new_multi_thread();
+    let beside = beside.worker_threads(1).thread_name("clients").enable_all().build().map_err(here)?;
+    let (asker, questions) = mpsc::channel(WAITING);
+    let listeners = Listeners::new(beside.handle().clone(), asker, relvs_api::socket(run_dir));
+    let prepared = listeners.prepare(&state.listeners).map_err(Error)?;
+    let mut director = Director::start(run_dir, options.source.clone(), state, listeners).map_err(Error::one)?;
+    director.listeners.commit(prepared);
+    director.listeners.open_control().map_err(Error::one)?;
+    let ended = runtime.block_on(serve(director, questions, events, options));
+    beside.shutdown_timeout(CLIENTS);
+    ended
 }
 
 /// Which capabilities a director needs and this process lacks. To mount the bpffs, where it is not yet, is one more matter.
@@ -91,11 +103,13 @@ fn missing_capabilities() -> Vec<&'static str> {
     needed.into_iter().filter(|(one, _)| !sets.effective.contains(*one)).map(|(_, name)| name).collect()
 }
 
-async fn serve(mut director: Director, events: Events, options: &Options) -> Result<(), Error> {
+async fn serve(
+    mut director: Director,
+    mut questions: mpsc::Receiver<Question>,
+    events: Events,
+    options: &Options,
+) -> Result<(), Error> {
     let path = relvs_api::socket(&options.run_dir);
-    let listener = server::listen(&path).map_err(|e| Error::one(format!("{}: {e}", path.display())))?;
-    let (asker, mut questions) = mpsc::channel(WAITING);
-    let server = tokio::spawn(server::serve(listener, asker));
     let mut events = watch(events).map_err(Error::one)?;
     let on = |kind| signal(kind).map_err(Error::one);
     let (mut end, mut interrupt, mut hangup) =
@@ -160,7 +174,6 @@ async fn serve(mut director: Director, events: Events, options: &Options) -> Res
         }
     }
     service_manager::stopping();
-    server.abort();
     tracing::info!("ending");
     let _ = std::fs::remove_file(&path);
     director.end().map_err(Error::one)

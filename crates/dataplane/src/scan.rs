@@ -69,6 +69,8 @@ pub struct Scan {
     pub templates: u64,
     /// Records in use.
     pub records: u64,
+    /// The same by table: of IPv4 and IPv6, settled and young.
+    pub used: [[u64; 2]; 2],
     /// Records freed now.
     pub expired: u64,
 }
@@ -110,11 +112,12 @@ impl Family {
 pub fn scan(side: &impl Side, timeouts: &Timeouts) -> Result<Scan, Error> {
     let (now, second) = (side.now()?, side.second());
     let mut scan = Scan { flows: vec![[0; 2]; side.sizes().destinations as usize], ..Scan::default() };
-    for family in Family::ALL {
+    for (number, family) in Family::ALL.into_iter().enumerate() {
         let mut bound = Bound::new(side.area(family.areas()[0]).len() / family.layout().0);
-        for area in family.areas() {
-            let pass = Pass { side, family, timeouts, now, second };
+        for (table, area) in family.areas().into_iter().enumerate() {
+            let (pass, before) = (Pass { side, family, timeouts, now, second }, scan.records);
             pass.flows(&mut scan, side.area(area), &mut bound);
+            scan.used[number][table] = scan.records - before;
         }
         let pass = Pass { side, family, timeouts, now, second };
         pass.templates(&mut scan, &bound);

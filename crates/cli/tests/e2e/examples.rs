@@ -38,7 +38,7 @@ fn every_example_of_the_api_does_what_the_page_says() {
             said = text(&output.stdout);
             assert!(output.status.success(), "line {line}: {said}{}", text(&output.stderr));
             run += 1;
-        } else {
+        } else if *language == "text" {
             for part in inside.lines() {
                 assert!(said.contains(part), "line {line}: `{part}` is not in {said}");
                 compared += 1;

@@ -103,6 +103,7 @@ impl Director {
         install(&self.kernel, &tables, before);
         *held = Some(Arc::clone(&image.entries));
         self.switched = Instant::now();
+        self.counts.switches += 1;
     }
 
     /// What is desired, laid out for the half that is not in use.

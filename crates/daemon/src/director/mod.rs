@@ -8,6 +8,7 @@ mod flows;
 mod interfaces;
 mod local;
 mod memory;
+mod snapshot;
 mod statistics;
 mod status;
 mod ways;
@@ -15,7 +16,7 @@ mod ways;
 pub(crate) use change::Guard;
 pub(crate) use flows::Wanted;
 
-use crate::{Source, decapsulator::address, service_manager};
+use crate::{Source, decapsulator::address, server::Listeners, service_manager};
 use memory::{Line, Memory};
 use relvs_control::{Control, Desired, Entries, Limits, Statistics};
 use relvs_dataplane::{Kernel, Scan, Side as _, Sizes, Timeouts, load_of, object, scan, withdraw};
@@ -27,7 +28,7 @@ use std::{
     net::IpAddr,
     path::{Path, PathBuf},
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 use ways::Ways;
 
@@ -104,11 +105,26 @@ pub(crate) struct Director {
     refreshed: Instant,
     believed: Instant,
     started: Instant,
+    started_at: SystemTime,
+    counts: Counts,
+    pub(crate) listeners: Listeners,
+}
+
+/// What is counted for metrics alone, since the daemon started.
+#[derive(Default)]
+struct Counts {
+    /// Switches from one half of the tables to the other.
+    switches: u64,
+    /// Files that were read again and taken, and refused.
+    reloads: [u64; 2],
+    /// Passes over the flow tables, and the time that they took.
+    passes: u64,
+    in_passes: Duration,
 }
 
 impl Director {
     /// Takes up what an earlier daemon left in the run directory, or begins anew, and brings it to `state`.
-    pub(crate) fn start(run_dir: &Path, source: Source, state: State) -> Result<Self, Error> {
+    pub(crate) fn start(run_dir: &Path, source: Source, state: State, listeners: Listeners) -> Result<Self, Error> {
         let (memory, left) = Memory::read(run_dir)?;
         let sizes = Sizes::for_flows(state.director.flows);
         let kernel = Kernel::open(run_dir, object::embedded(), sizes, seeds())?;
@@ -159,6 +175,9 @@ impl Director {
             refreshed: now,
             believed: now,
             started: now,
+            started_at: SystemTime::now(),
+            counts: Counts::default(),
+            listeners,
         };
         // Without a configuration the daemon goes on with what was there.
         let mut state = state;
@@ -188,7 +207,9 @@ impl Director {
 
     /// Reads the configuration again. Gives the plan that was carried out; nothing is changed on errors.
     pub(crate) fn reload(&mut self) -> Result<String, Vec<String>> {
-        service_manager::reloading(|| self.read_again())
+        let reloaded = service_manager::reloading(|| self.read_again());
+        self.counts.reloads[usize::from(reloaded.is_err())] += 1;
+        reloaded
     }
 
     fn read_again(&mut self) -> Result<String, Vec<String>> {
@@ -199,8 +220,13 @@ impl Director {
         if self.source.file.is_none() {
             return Ok(String::new());
         }
+        let prepared = self.listeners.prepare(&state.listeners)?;
         let desired = Desired::from(&state);
-        let plan = self.bring(&state.director, &desired, &[]).map_err(|(_, errors)| errors)?;
+        let plan = self.bring(&state.director, &desired, &[]).map_err(|(_, errors)| {
+            self.listeners.restore();
+            errors
+        })?;
+        self.listeners.commit(prepared);
         self.loaded = Some((state.director, desired));
         Ok(plan.to_string())
     }
@@ -262,6 +288,8 @@ impl Director {
         let begin = Instant::now();
         self.last = scan(&self.kernel, &self.timeouts)?;
         self.pass = begin.elapsed();
+        self.counts.passes += 1;
+        self.counts.in_passes += self.pass;
         self.expired += self.last.expired;
         self.forget_retired(begin)?;
         if self.memory.is_long() {

@@ -69,6 +69,11 @@ impl Ways {
         self.known.get(&server)
     }
 
+    /// What is known of the ways to all servers.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Resolution> {
+        self.known.values()
+    }
+
     /// Whether an address is the director's own now.
     pub(super) fn is_local(&mut self, address: IpAddr) -> Result<bool, Error> {
         Ok(self.network.route(address)?.kind == RouteKind::Local)

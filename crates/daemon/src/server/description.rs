@@ -1,6 +1,6 @@
 //! The control socket described by OpenAPI, from the types and handlers themselves. It is committed as docs/openapi.json.
 
-use super::{change, flows, services, show};
+use super::{change, flows, health, scrape, services, show};
 use axum::{
     http::{HeaderValue, header},
     response::{IntoResponse as _, Response},
@@ -12,8 +12,8 @@ use utoipa::OpenApi;
     info(
         title = "relvs",
         version = "1",
-        description = "The control socket of a relvs director: HTTP/1.1 and JSON over the unix socket `control.sock` of \
-            its run directory.",
+        description = "The control API of a relvs director: HTTP/1.1 and JSON over the unix socket `control.sock` of \
+            its run directory, and where its configuration says so over TCP, with a token or a client certificate.",
         license(name = "MIT OR Apache-2.0"),
     ),
     paths(
@@ -27,6 +27,9 @@ use utoipa::OpenApi;
         services::one,
         services::delete,
         flows::flows,
+        scrape::metrics,
+        health::healthz,
+        health::readyz,
     )
 )]
 struct Description;
@@ -62,7 +65,9 @@ mod tests {
         let document: serde_json::Value = serde_json::from_str(&text().unwrap()).unwrap();
         let paths: Vec<&String> = document["paths"].as_object().unwrap().keys().collect();
         let expected = ["changes", "configuration", "flows", "reload", "services", "services/{key}", "status", "zero"];
-        assert_eq!(paths, expected.map(|path| format!("/v1/{path}")).iter().collect::<Vec<_>>());
+        let others = ["/healthz", "/metrics", "/readyz"].map(str::to_owned);
+        let expected = others.into_iter().chain(expected.map(|path| format!("/v1/{path}")));
+        assert_eq!(paths, expected.collect::<Vec<_>>().iter().collect::<Vec<_>>());
         // A service is configured, and it does something: two types, and neither may be described as the other.
         let has = |schema: &str, field: &str| {
             document["components"]["schemas"][schema].to_string().contains(&format!("\"{field}\":"))

@@ -1,32 +1,43 @@
-//! The control socket: HTTP and JSON, for the run directory's owner and group.
+//! The control API: HTTP and JSON over the control socket, for the run directory's owner and group, and over TCP for those
+//! who show a token or a certificate; and metrics.
 //!
 //! Each request becomes one question to the director's loop and waits for its answer; reading and writing JSON is done
 //! beside the loop. Nothing that a client sends can hold up forwarding: that is the kernel's.
 
+mod access;
 mod answer;
 mod change;
 mod connections;
 pub(crate) mod description;
+mod door;
 mod flows;
+mod health;
+mod listeners;
+mod patience;
 mod request;
+mod scrape;
 mod services;
 mod show;
 
-use crate::director::Director;
+use crate::{director::Director, metrics::Requests};
+use access::Keys;
 use answer::{Refused, ending};
 use axum::{
     Router,
     routing::{get, post},
 };
-use relvs_api::{CHANGES, CONFIGURATION, Code, DESCRIPTION, FLOWS, Failure, RELOAD, SERVICES, STATUS, ZERO};
-use std::{fs, io, os::unix::fs::PermissionsExt as _, path::Path};
-use tokio::{
-    net::UnixListener,
-    sync::{
-        mpsc::{self, error::TrySendError},
-        oneshot,
-    },
+use door::Setup;
+use relvs_api::{
+    CHANGES, CONFIGURATION, Code, DESCRIPTION, FLOWS, Failure, HEALTH, METRICS, READY, RELOAD, SERVICES, STATUS, ZERO,
 };
+use scrape::{Scrapes, Scraping};
+use std::sync::Arc;
+use tokio::sync::{
+    mpsc::{self, error::TrySendError},
+    oneshot,
+};
+
+pub(crate) use listeners::Listeners;
 
 /// What a client asks, or has done.
 pub(crate) type Question = Box<dyn FnOnce(&mut Director) + Send>;
@@ -36,35 +47,72 @@ pub(crate) const WAITING: usize = 64;
 
 type Asker = mpsc::Sender<Question>;
 
-/// Opens the socket. One that a killed daemon left is removed: the caller holds the run directory.
-pub(crate) fn listen(path: &Path) -> io::Result<UnixListener> {
-    match fs::remove_file(path) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-        _ => {}
-    }
-    let listener = UnixListener::bind(path)?;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o660))?;
-    Ok(listener)
+/// What listeners share.
+#[derive(Clone)]
+struct Shared {
+    asker: Asker,
+    requests: Arc<Requests>,
+    scrapes: Arc<Scrapes>,
 }
 
-/// Answers requests until the task is dropped.
-pub(crate) async fn serve(listener: UnixListener, asker: Asker) {
+impl Shared {
+    fn new(asker: Asker) -> Self {
+        let requests = Arc::new(Requests::default());
+        Shared { scrapes: Scrapes::new(asker.clone(), Arc::clone(&requests)), asker, requests }
+    }
+
+    /// What holds at the control socket: whoever may connect may do everything.
+    fn control(&self, most: usize) -> Setup {
+        Setup {
+            name: "control socket".to_owned(),
+            most,
+            tls: None,
+            keys: Keys::default(),
+            pace: None,
+            routes: self.api(),
+            requests: Some(Arc::clone(&self.requests)),
+        }
+    }
+
+    /// Everything that is answered.
+    fn api(&self) -> Router {
+        let routes = Router::new()
+            .route(STATUS, get(show::status))
+            .route(RELOAD, post(show::reload))
+            .route(CONFIGURATION, get(show::configuration).put(change::replace))
+            .route(CHANGES, post(change::edit))
+            .route(ZERO, post(change::zero))
+            .route(SERVICES, get(services::all))
+            .route(&format!("{SERVICES}/{{*key}}"), get(services::one).delete(services::delete))
+            .route(FLOWS, get(flows::flows))
+            .route(DESCRIPTION, get(description::description))
+            .with_state(self.asker.clone());
+        ended(routes.merge(self.health()).merge(self.metrics(true)))
+    }
+
+    /// What is answered where metrics are listened for.
+    fn scraped(&self, servers: bool) -> Router {
+        ended(self.health().merge(self.metrics(servers)))
+    }
+
+    fn health(&self) -> Router {
+        Router::new()
+            .route(HEALTH, get(health::healthz))
+            .route(READY, get(health::readyz))
+            .with_state(self.asker.clone())
+    }
+
+    fn metrics(&self, servers: bool) -> Router {
+        let scraping = Scraping { scrapes: Arc::clone(&self.scrapes), servers };
+        Router::new().route(METRICS, get(scrape::metrics)).with_state(scraping)
+    }
+}
+
+/// Whatever else is asked.
+fn ended(routes: Router) -> Router {
     let nothing = async || Refused::from(Failure::new(Code::NotFound, "there is nothing at this path"));
     let otherwise = async || Refused::from(Failure::new(Code::NotAllowed, "this path has no such method"));
-    let routes = Router::new()
-        .route(STATUS, get(show::status))
-        .route(RELOAD, post(show::reload))
-        .route(CONFIGURATION, get(show::configuration).put(change::replace))
-        .route(CHANGES, post(change::edit))
-        .route(ZERO, post(change::zero))
-        .route(SERVICES, get(services::all))
-        .route(&format!("{SERVICES}/{{*key}}"), get(services::one).delete(services::delete))
-        .route(FLOWS, get(flows::flows))
-        .route(DESCRIPTION, get(description::description))
-        .fallback(nothing)
-        .method_not_allowed_fallback(otherwise)
-        .with_state(asker);
-    connections::serve(listener, routes).await;
+    routes.method_not_allowed_fallback(otherwise).fallback(nothing)
 }
 
 /// Asks the director's loop.

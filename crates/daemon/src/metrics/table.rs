@@ -1,0 +1,244 @@
+//! All metrics in one table: name, type, labels, meaning, and where the value comes from. `docs/metrics.md` has the same
+//! rows, and the dashboards use no other names; tests compare.
+
+use super::{
+    reasons::{Fate, fate},
+    snapshot::{ServerRow, ServiceRow, Snapshot},
+};
+use relvs_core::Reason;
+use relvs_model::{Protocol, ServiceKey};
+
+/// A metric of Prometheus, with all its series.
+pub(super) struct Family {
+    pub(super) name: &'static str,
+    pub(super) kind: Kind,
+    pub(super) labels: &'static [&'static str],
+    pub(super) help: &'static str,
+    pub(super) each: Each,
+}
+
+/// What its values do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// They only grow, until the daemon ends or an administrator sets them to zero.
+    Counter,
+    /// They go up and down.
+    Gauge,
+}
+
+impl Kind {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+        }
+    }
+}
+
+/// What takes a series: the values of its labels, and its own.
+pub(super) type Sink<'a> = &'a mut dyn FnMut(&[&str], f64);
+
+/// Where the values come from.
+#[derive(Clone, Copy)]
+pub(super) enum Each {
+    /// The director: all series at once, which are few.
+    Whole(fn(&Snapshot, Sink<'_>)),
+    /// One of each service.
+    Service(fn(&ServiceRow) -> f64),
+    /// One of each server.
+    Server(fn(&ServerRow) -> f64),
+    /// The same with node_exporter's labels.
+    Backend(fn(&ServerRow) -> f64),
+}
+
+const SERVICE: &[&str] = &["service"];
+const SERVER: &[&str] = &["service", "server"];
+/// As node_exporter's ipvs collector has them.
+const BACKEND: &[&str] = &["local_address", "local_mark", "local_port", "proto", "remote_address", "remote_port"];
+const REASON: &[&str] = &["reason"];
+const TABLE: &[&str] = &["family", "table"];
+
+macro_rules! families {
+    ($($name:literal $kind:ident $labels:expr, $help:literal, $each:ident($value:expr);)*) => {
+        /// All of them, in the order of the text.
+        pub(super) const FAMILIES: &[Family] = &[$(Family {
+            name: $name, kind: Kind::$kind, labels: $labels, help: $help, each: Each::$each($value),
+        }),*];
+    };
+}
+
+families! {
+    "node_ipvs_connections_total" Counter &[], "The total number of connections made.",
+        Whole(|s, to| to(&[], s.total.flows as f64));
+    "node_ipvs_incoming_packets_total" Counter &[], "The total number of incoming packets.",
+        Whole(|s, to| to(&[], s.total.packets_in as f64));
+    "node_ipvs_outgoing_packets_total" Counter &[], "The total number of outgoing packets.",
+        Whole(|s, to| to(&[], s.total.packets_out as f64));
+    "node_ipvs_incoming_bytes_total" Counter &[], "The total amount of incoming data.",
+        Whole(|s, to| to(&[], s.total.bytes_in as f64));
+    "node_ipvs_outgoing_bytes_total" Counter &[], "The total amount of outgoing data.",
+        Whole(|s, to| to(&[], s.total.bytes_out as f64));
+    "node_ipvs_backend_connections_active" Gauge BACKEND, "The current active connections by local and remote address.",
+        Backend(|r| r.active.into());
+    "node_ipvs_backend_connections_inactive" Gauge BACKEND,
+        "The current inactive connections by local and remote address.", Backend(|r| r.inactive.into());
+    "node_ipvs_backend_weight" Gauge BACKEND, "The current backend weight by local and remote address.",
+        Backend(|r| r.weight.into());
+
+    "relvs_build_info" Gauge &["version"], "The program's version; the value is always 1.",
+        Whole(|_, to| to(&[env!("CARGO_PKG_VERSION")], 1.0));
+    "relvs_tables_adopted" Gauge &[], "Whether this daemon took over the tables of an earlier one (1), or made new ones (0).",
+        Whole(|s, to| to(&[], f64::from(s.adopted)));
+    "relvs_configuration_revision" Gauge &[], "How often the configuration was changed.",
+        Whole(|s, to| to(&[], s.revision as f64));
+    "relvs_configuration_changed" Gauge &[],
+        "Whether something else is in force than the file said when it was read (1).",
+        Whole(|s, to| to(&[], f64::from(s.changed)));
+    "relvs_configuration_reloads_total" Counter &["result"], "How often the file was read again, and taken or refused.",
+        Whole(|s, to| { to(&["taken"], s.reloads[0] as f64); to(&["refused"], s.reloads[1] as f64); });
+    "relvs_table_switches_total" Counter &[], "How often packets were switched from one half of the tables to the other.",
+        Whole(|s, to| to(&[], s.switches as f64));
+    "relvs_interface_attached" Gauge &["interface"],
+        "Whether an interface that is to be served is (1), or is missing or refused (0).", Whole(attached);
+    "relvs_interface_info" Gauge &["interface", "mode"],
+        "Where the program runs: native or generic; the value is always 1.", Whole(modes);
+    "relvs_api_requests_total" Counter &["code"], "Requests of the control API, by the status of their answers.",
+        Whole(|s, to| s.requests.iter().for_each(|(code, count)| to(&[code], *count as f64)));
+
+    "relvs_dropped_packets_total" Counter REASON, "Packets that were dropped, by reason.",
+        Whole(|s, to| of_fate(s, Fate::Dropped, to));
+    "relvs_passed_packets_total" Counter REASON, "Packets that were left to the network stack, by reason.",
+        Whole(|s, to| of_fate(s, Fate::Passed, to));
+    "relvs_answered_packets_total" Counter REASON, "Packets whose sender got an ICMP error, by reason.",
+        Whole(|s, to| of_fate(s, Fate::Answered, to));
+
+    "relvs_flow_records" Gauge TABLE,
+        "Records of the flow tables that are in use; a NAT flow has two. Young: not yet seen to be established.",
+        Whole(|s, to| of_tables(s, to, |fill| fill.used));
+    "relvs_flow_records_capacity" Gauge TABLE, "Records that the flow tables have.",
+        Whole(|s, to| of_tables(s, to, |fill| fill.capacity));
+    "relvs_flows_displaced_total" Counter &[], "Half-open flows that gave their place to newer ones.",
+        Whole(|s, to| to(&[], s.reasons[Reason::Displaced as usize] as f64));
+    "relvs_flows_expired_total" Counter &[], "Flows and templates that were forgotten because their time was over.",
+        Whole(|s, to| to(&[], s.expired as f64));
+    "relvs_flow_templates" Gauge &[], "Clients that persistence keeps at their servers.",
+        Whole(|s, to| to(&[], s.templates as f64));
+    "relvs_expiry_passes_total" Counter &[], "How often all flows were gone through.",
+        Whole(|s, to| to(&[], s.passes as f64));
+    "relvs_expiry_seconds_total" Counter &[], "The time that it took to go through all flows, summed up.",
+        Whole(|s, to| to(&[], s.in_passes.as_secs_f64()));
+    "relvs_expiry_last_pass_seconds" Gauge &[], "The time that it took the last time.",
+        Whole(|s, to| to(&[], s.last_pass.as_secs_f64()));
+
+    "relvs_next_hops" Gauge &["state"],
+        "Servers' addresses by the way to them: ready, pending (the neighbour does not answer), unreachable, local.",
+        Whole(next_hops);
+    "relvs_services" Gauge &[], "Virtual services that are configured.", Whole(|s, to| to(&[], s.services.len() as f64));
+    "relvs_servers" Gauge &[], "Servers that are configured, once for each service.",
+        Whole(|s, to| to(&[], s.servers.len() as f64));
+    "relvs_service_info" Gauge &["service", "scheduler"], "A virtual service; the value is always 1.",
+        Whole(schedulers);
+
+    "relvs_service_connections_total" Counter SERVICE, "Connections of a service.", Service(|r| r.counters.flows as f64);
+    "relvs_service_incoming_packets_total" Counter SERVICE, "Packets to the servers of a service.",
+        Service(|r| r.counters.packets_in as f64);
+    "relvs_service_incoming_bytes_total" Counter SERVICE, "Their bytes, of IP packets.",
+        Service(|r| r.counters.bytes_in as f64);
+    "relvs_service_outgoing_packets_total" Counter SERVICE, "Packets back to its clients; NAT alone sees them.",
+        Service(|r| r.counters.packets_out as f64);
+    "relvs_service_outgoing_bytes_total" Counter SERVICE, "Their bytes, of IP packets.",
+        Service(|r| r.counters.bytes_out as f64);
+
+    "relvs_server_connections_total" Counter SERVER, "Connections of a server.", Server(|r| r.counters.flows as f64);
+    "relvs_server_incoming_packets_total" Counter SERVER, "Packets to it.", Server(|r| r.counters.packets_in as f64);
+    "relvs_server_incoming_bytes_total" Counter SERVER, "Their bytes, of IP packets.",
+        Server(|r| r.counters.bytes_in as f64);
+    "relvs_server_outgoing_packets_total" Counter SERVER, "Packets back to its clients; NAT alone sees them.",
+        Server(|r| r.counters.packets_out as f64);
+    "relvs_server_outgoing_bytes_total" Counter SERVER, "Their bytes, of IP packets.",
+        Server(|r| r.counters.bytes_out as f64);
+    "relvs_server_connections_active" Gauge SERVER, "Its flows in states that count as active.", Server(|r| r.active.into());
+    "relvs_server_connections_inactive" Gauge SERVER, "Its other flows.", Server(|r| r.inactive.into());
+    "relvs_server_templates" Gauge SERVER, "Clients that persistence keeps there.", Server(|r| r.templates.into());
+    "relvs_server_weight" Gauge SERVER, "Its weight; with 0 it gets no new connections.", Server(|r| r.weight.into());
+    "relvs_server_upper_threshold" Gauge SERVER, "So many connections are its most; 0 is no limit.",
+        Server(|r| r.upper_threshold.into());
+    "relvs_server_overloaded" Gauge SERVER, "Whether it gets no new connections because of its threshold (1).",
+        Server(|r| r.overloaded.into());
+    "relvs_server_reachable" Gauge SERVER, "Whether the way to it is known and its neighbour answers (1).",
+        Server(|r| r.reachable.into());
+
+    "process_start_time_seconds" Gauge &[], "When the daemon started, in seconds since 1970.",
+        Whole(|s, to| to(&[], s.started_s));
+    "process_cpu_seconds_total" Counter &[], "CPU time of the daemon, user and system together.",
+        Whole(|s, to| s.process.cpu_s.into_iter().for_each(|value| to(&[], value)));
+    "process_resident_memory_bytes" Gauge &[], "Memory of the daemon that is resident, tables that it has mapped included.",
+        Whole(|s, to| s.process.resident.into_iter().for_each(|value| to(&[], value)));
+    "process_virtual_memory_bytes" Gauge &[], "Address space of the daemon.",
+        Whole(|s, to| s.process.virtual_memory.into_iter().for_each(|value| to(&[], value)));
+    "process_open_fds" Gauge &[], "File descriptors that the daemon has open.",
+        Whole(|s, to| s.process.fds.into_iter().for_each(|value| to(&[], value)));
+    "process_max_fds" Gauge &[], "File descriptors that it may have open.",
+        Whole(|s, to| s.process.most_fds.into_iter().for_each(|value| to(&[], value)));
+}
+
+fn attached(snapshot: &Snapshot, to: Sink<'_>) {
+    for (name, mode) in &snapshot.interfaces {
+        to(&[name], f64::from(mode.is_some()));
+    }
+}
+
+fn modes(snapshot: &Snapshot, to: Sink<'_>) {
+    for (name, mode) in &snapshot.interfaces {
+        if let Some(mode) = mode {
+            to(&[name, mode], 1.0);
+        }
+    }
+}
+
+fn schedulers(snapshot: &Snapshot, to: Sink<'_>) {
+    for service in &snapshot.services {
+        to(&[&service.key.to_string(), service.scheduler.name()], 1.0);
+    }
+}
+
+fn next_hops(snapshot: &Snapshot, to: Sink<'_>) {
+    let ways = snapshot.ways;
+    let states =
+        [("ready", ways.ready), ("pending", ways.pending), ("unreachable", ways.unreachable), ("local", ways.local)];
+    for (state, count) in states {
+        to(&[state], count as f64);
+    }
+}
+
+fn of_fate(snapshot: &Snapshot, wanted: Fate, to: Sink<'_>) {
+    for (reason, count) in Reason::ALL.iter().zip(snapshot.reasons).filter(|(reason, _)| fate(**reason) == wanted) {
+        to(&[reason.name()], count as f64);
+    }
+}
+
+fn of_tables(snapshot: &Snapshot, to: Sink<'_>, value: impl Fn(&super::snapshot::Fill) -> u64) {
+    for (family, tables) in ["ipv4", "ipv6"].into_iter().zip(&snapshot.tables) {
+        for (table, fill) in ["settled", "young"].into_iter().zip(tables) {
+            to(&[family, table], value(fill) as f64);
+        }
+    }
+}
+
+/// The labels of [`BACKEND`], with the values that node_exporter reads from `/proc/net/ip_vs`: a mark has no address and
+/// no port, and is written there in eight hexadecimal digits.
+pub(super) fn backend(service: ServiceKey, server: &ServerRow) -> [String; 6] {
+    let (address, mark, proto) = match service {
+        ServiceKey::Listen(listen) => {
+            let proto = match listen.protocol {
+                Protocol::Tcp => "TCP",
+                Protocol::Udp => "UDP",
+                Protocol::Sctp => "SCTP",
+            };
+            (listen.address.to_string(), String::new(), proto)
+        }
+        ServiceKey::Mark(mark) => (String::new(), format!("{:08X}", mark.mark), "FWM"),
+    };
+    let remote = (server.address.to_string(), server.port.to_string());
+    [address, mark, service.port().to_string(), proto.to_owned(), remote.0, remote.1]
+}
