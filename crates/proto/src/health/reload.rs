@@ -315,14 +315,18 @@ impl Monitor {
         }
     }
 
-    /// A server is new, but the same question is asked for others: it has its first outcome at once.
+    /// A server is new, but the same questions are asked for others: it has its first outcomes at once, all together.
     fn tell_what_is_known(&mut self, now: Duration, number: u32) {
-        let Some(member) = self.members.get(number) else { return };
-        let unknown = member.seats.iter().enumerate().filter(|(_, seat)| !seat.tally.known);
-        let outcomes = unknown.filter_map(|(index, seat)| Some((index as u32, self.asks.get(seat.ask)?.last.clone()?)));
-        for (seat, outcome) in outcomes.collect::<Vec<_>>() {
-            self.deliver(now, number, seat, &outcome);
+        let Some(member) = self.members.get_mut(number) else { return };
+        if self.groups.get(&member.service).is_none_or(|group| group.suspended) {
+            return;
         }
+        for seat in member.seats.iter_mut().filter(|seat| !seat.tally.known) {
+            if let Some(outcome) = self.asks.get(seat.ask).and_then(|ask| ask.last.as_ref()) {
+                seat.tally.take(now, outcome, &seat.check.timing);
+            }
+        }
+        self.judge(now, number);
     }
 
     /// keepalived's omega for servers that left a service.
