@@ -2,13 +2,15 @@
 //! could not be read, so that one mistake is not reported twice.
 
 use crate::report::Span;
+use relvs_model::health::{Check, Damping, Script, ServiceHealth};
 use relvs_model::{Director, Listeners, Method, Rule, Scheduler, SchedulerFlags, ServiceKey, Settings, Timeouts};
 use std::net::{IpAddr, Ipv4Addr};
 
 /// A value of a file.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) enum Given<T> {
     /// Nothing is said.
+    #[default]
     Absent,
     /// Something is said that could not be understood, and has been reported.
     Wrong,
@@ -61,6 +63,11 @@ pub(crate) struct ServiceDraft {
     pub(crate) persistence: Given<PersistenceDraft>,
     pub(crate) one_packet: Given<bool>,
     pub(crate) servers: Vec<ServerDraft>,
+    /// What it does by its servers' health.
+    pub(crate) health: Option<ServiceHealth>,
+    /// What holds for servers that do not say otherwise.
+    pub(crate) checked: HealthDraft,
+    pub(crate) sorry: Option<ServerDraft>,
     /// Something of it was not understood: it is judged by the rules, and not accepted.
     pub(crate) broken: bool,
 }
@@ -99,8 +106,30 @@ pub(crate) struct Common {
     pub(crate) rules: Vec<Rule>,
 }
 
+/// A check as it is written.
+#[derive(Clone, Debug)]
+pub(crate) struct CheckDraft {
+    pub(crate) check: Check,
+    /// Its type's.
+    pub(crate) place: Span,
+    /// It asks a port.
+    pub(crate) needs_port: bool,
+}
+
+/// What a service says about the health of its servers, or a server about its own.
+#[derive(Debug, Default)]
+pub(crate) struct HealthDraft {
+    /// None: nothing is said.
+    pub(crate) checks: Option<Vec<CheckDraft>>,
+    pub(crate) inhibit_on_failure: Given<bool>,
+    pub(crate) slow_start_ms: Given<u32>,
+    pub(crate) damping: Option<Damping>,
+    pub(crate) notify_up: Option<Script>,
+    pub(crate) notify_down: Option<Script>,
+}
+
 /// A real server as it is written.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct ServerDraft {
     pub(crate) address: Given<IpAddr>,
     pub(crate) port: Given<u16>,
@@ -108,6 +137,7 @@ pub(crate) struct ServerDraft {
     pub(crate) upper_threshold: Given<u32>,
     pub(crate) lower_threshold: Given<u32>,
     pub(crate) method: Given<Method>,
+    pub(crate) health: HealthDraft,
     /// Something of it was not understood: it is judged by the rules, and not accepted.
     pub(crate) broken: bool,
 }

@@ -19,6 +19,23 @@ pub(crate) fn seconds(text: &str) -> Result<u64, Fault> {
     number.parse().ok().and_then(|number: u64| number.checked_mul(factor)).ok_or_else(fault)
 }
 
+/// Milliseconds, for which there is a unit too.
+pub(crate) fn millis(text: &str) -> Result<u64, Fault> {
+    let number = text.strip_suffix("ms").filter(|number| !number.is_empty());
+    if let Some(number) = number.filter(|number| number.bytes().all(|byte| byte.is_ascii_digit())) {
+        return number.parse().map_err(|_| Fault::new(format!("{} is too long", quoted(text))));
+    }
+    match seconds(text) {
+        Ok(seconds) => Ok(seconds.saturating_mul(1000)),
+        Err(fault) => Err(fault.help("write a number and ms, s, m, h or d, as in `500ms` or `2s`")),
+    }
+}
+
+/// As a file would have it: `500ms`, `2s`.
+pub(crate) fn written_millis(millis: u32) -> String {
+    if millis.is_multiple_of(1000) { written(millis / 1000) } else { format!("{millis}ms") }
+}
+
 /// As a file would have it: `5m`, `90s`.
 pub(crate) fn written(seconds: u32) -> String {
     let units = [(24 * 60 * 60, "d"), (60 * 60, "h"), (60, "m")];
@@ -56,6 +73,18 @@ mod tests {
             assert_eq!(written(length), expected);
             assert_eq!(seconds(expected), Ok(length.into()));
         }
+    }
+
+    #[test]
+    fn short_times_have_milliseconds() {
+        for (length, expected) in [(0, "0s"), (500, "500ms"), (1_000, "1s"), (1_500, "1500ms"), (120_000, "2m")] {
+            assert_eq!(written_millis(length), expected);
+            assert_eq!(millis(expected), Ok(length.into()));
+        }
+        for text in ["", "ms", "5", "-5ms", "0.5s", "99999999999999999999ms"] {
+            assert!(millis(text).is_err(), "{text}");
+        }
+        assert_eq!(millis("999999999999999s"), Ok(999_999_999_999_999_000));
     }
 
     #[test]

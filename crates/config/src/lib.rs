@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod checked;
 mod diagnostic;
 mod draft;
 mod duration;

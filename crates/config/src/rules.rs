@@ -2,6 +2,7 @@
 //! reported and left out; the rest is accepted.
 
 use crate::address::one_machine;
+use crate::checked::{self, Checked};
 use crate::draft::{Given, MaskDraft, ServerDraft, ServiceDraft};
 use crate::lines::Lines;
 use crate::report::{Fault, Report, Span, quoted};
@@ -35,6 +36,7 @@ pub(crate) fn accept(drafts: Vec<ServiceDraft>, lines: &Lines<'_>, report: &mut 
         let persistence = persistence(&draft, key.as_ref().map(|(key, _)| *key), report);
         let one_packet = one_packet(&draft, key.as_ref().map(|(key, _)| *key), report);
         let servers = servers(&draft, key.as_ref().map(|(key, _)| *key), lines, report);
+        let sorry = sorry(&draft, key.as_ref().map(|(key, _)| *key), report);
         let Some((key, place)) = key.filter(|_| holds && !draft.broken) else { continue };
         let (Some(flags), Some(persistence), Some(one_packet)) = (flags, persistence, one_packet) else { continue };
         if draft.servers.is_empty() {
@@ -46,9 +48,10 @@ pub(crate) fn accept(drafts: Vec<ServiceDraft>, lines: &Lines<'_>, report: &mut 
             report.error(&place, fault.help("write another scheduler"));
             continue;
         }
-        let (servers, places) = servers.into_iter().unzip();
+        let (servers, places): (Vec<Server>, Vec<Span>) = servers.into_iter().unzip();
+        let health = checked::service(&draft, sorry, &servers);
         let scheduler = draft.scheduler;
-        let service = Service { key, scheduler, flags, persistence, one_packet, health: None, servers };
+        let service = Service { key, scheduler, flags, persistence, one_packet, health, servers };
         accepted.push(Accepted { service, place, servers: places });
     }
     accepted
@@ -153,6 +156,7 @@ fn servers(
 ) -> Vec<(Server, Span)> {
     let default_method = draft.method.or(Method::default());
     let mut seen: BTreeMap<(IpAddr, u16), Span> = BTreeMap::new();
+    let mut checked = Checked::new(&draft.checked);
     let mut accepted = Vec::new();
     for server in &draft.servers {
         let Given::Is(address, place) = &server.address else { continue };
@@ -190,12 +194,29 @@ fn servers(
         if let (Some(method), Some(weight), Some((upper_threshold, lower_threshold)), false) =
             (method, server.weight.or(Server::DEFAULT_WEIGHT), thresholds, server.broken)
         {
-            let server =
-                Server { address: *address, port, weight, method, upper_threshold, lower_threshold, health: None };
+            let health = checked.server(&server.health, key, port, method, report);
+            let server = Server { address: *address, port, weight, method, upper_threshold, lower_threshold, health };
             accepted.push((server, place.clone()));
         }
     }
     accepted
+}
+
+/// The sorry server, if it holds.
+fn sorry(draft: &ServiceDraft, key: Option<ServiceKey>, report: &mut Report) -> Option<Server> {
+    let server = draft.sorry.as_ref()?;
+    let (Given::Is(address, place), Some(key)) = (&server.address, key) else { return None };
+    if let Err(fault) = one_machine("the sorry server's address", *address) {
+        report.error(place, fault);
+        return None;
+    }
+    let method = match server.method {
+        Given::Absent => draft.method.or(Method::default()),
+        Given::Wrong => None,
+        Given::Is(method, _) => Some(method),
+    };
+    let holds = reachable(server, *address, place, key, method?, report) && !server.broken;
+    holds.then_some(Server::new(*address, server.port.or(key.port())?, Server::DEFAULT_WEIGHT, method?))
 }
 
 /// The thresholds, upper and lower, if they are that way round.

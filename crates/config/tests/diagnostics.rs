@@ -109,18 +109,6 @@ fn unknown_keys() {
 }
 
 #[test]
-fn what_a_later_version_knows() {
-    check_service(
-        "listen = \"192.0.2.100:80/tcp\"\n[service.check]",
-        &["f:3:10: error: `check` is not available in this version; remove it"],
-    );
-    check_server(
-        "address = \"10.0.0.11\"\ncheck = 1",
-        &["f:5:1: error: `check` is not available in this version; remove it"],
-    );
-}
-
-#[test]
 fn director() {
     for (line, expected) in [
         ("interfaces = [\"\"]", "f:2:15: error: an interface's name is empty"),

@@ -1,14 +1,15 @@
-//! docs/configuration.md tells the truth: its examples are read as it says.
+//! docs/configuration.md and docs/health-checks.md tell the truth: their examples are read as they say.
 
 use relvs_config::parse_toml;
 
 const DOCUMENT: &str = include_str!("../../../docs/configuration.md");
+const HEALTH: &str = include_str!("../../../docs/health-checks.md");
 
 /// The code blocks: their line, what stands after the opening backticks, their text.
-fn blocks() -> Vec<(usize, String, String)> {
+fn blocks(document: &str) -> Vec<(usize, String, String)> {
     let mut blocks: Vec<(usize, String, String)> = Vec::new();
     let mut open = false;
-    for (index, line) in DOCUMENT.lines().enumerate() {
+    for (index, line) in document.lines().enumerate() {
         match (line.strip_prefix("```"), open) {
             (Some(kind), false) => {
                 blocks.push((index + 1, kind.to_owned(), String::new()));
@@ -29,7 +30,13 @@ fn blocks() -> Vec<(usize, String, String)> {
 
 #[test]
 fn every_example_is_read_as_the_document_says() {
-    let blocks = blocks();
+    for document in [DOCUMENT, HEALTH] {
+        examples(document);
+    }
+}
+
+fn examples(document: &str) {
+    let blocks = blocks(document);
     let (mut good, mut bad) = (0, 0);
     for (index, (line, kind, text)) in blocks.iter().enumerate() {
         let parsed = parse_toml("relvs.toml", text);

@@ -21,10 +21,22 @@ pub enum Kind {
         /// The largest.
         most: u32,
     },
+    /// A whole number within both, which may be negative.
+    Signed {
+        /// The smallest.
+        least: i32,
+        /// The largest.
+        most: i32,
+    },
     /// True or false.
     Boolean,
     /// A time of 1 second to 31 days: a number of seconds, or text with a unit.
     Duration,
+    /// A time in milliseconds: a number of seconds, or text with a unit, of this length at least.
+    Pause {
+        /// The least, in milliseconds.
+        least_ms: u32,
+    },
     /// An array.
     Array(&'static Kind),
     /// One value, or an array of them.
@@ -46,8 +58,8 @@ impl Kind {
             Kind::Integer { least, most } => Some((*least, *most)),
             Kind::Either(kinds) => kinds.iter().find_map(Kind::range),
             Kind::Array(kind) | Kind::OneOrMore(kind) => kind.range(),
-            Kind::Text { .. } | Kind::Words(_) | Kind::Boolean | Kind::Duration => None,
-            Kind::Table(_) | Kind::Tables(_) | Kind::Settings(_) => None,
+            Kind::Text { .. } | Kind::Words(_) | Kind::Boolean | Kind::Duration | Kind::Pause { .. } => None,
+            Kind::Signed { .. } | Kind::Table(_) | Kind::Tables(_) | Kind::Settings(_) => None,
         }
     }
 
@@ -57,7 +69,8 @@ impl Kind {
             Kind::Table(table) | Kind::Tables(table) | Kind::Settings(table) => vec![table],
             Kind::Either(kinds) => kinds.iter().flat_map(Kind::tables).collect(),
             Kind::Array(kind) | Kind::OneOrMore(kind) => kind.tables(),
-            Kind::Text { .. } | Kind::Words(_) | Kind::Integer { .. } | Kind::Boolean | Kind::Duration => Vec::new(),
+            Kind::Text { .. } | Kind::Words(_) | Kind::Integer { .. } | Kind::Boolean => Vec::new(),
+            Kind::Duration | Kind::Pause { .. } | Kind::Signed { .. } => Vec::new(),
         }
     }
 }

@@ -4,10 +4,12 @@
 //! What a key's value means to the director is the model's; how it is read is `toml_file`'s. A key that stands here and
 //! is never read, or is read and does not stand here, fails the test in `toml_file`.
 
+mod health;
 mod kind;
 mod listeners;
 mod tables;
 
+pub use health::{CHECK, DAMPING, SCRIPT, SORRY};
 pub use kind::Kind;
 pub use listeners::{API, METRICS};
 pub use tables::{DIRECTOR, IPVS, PERSISTENCE, ROOT, RULE, SERVER, SERVICE, TIMEOUTS};
@@ -65,11 +67,14 @@ impl Table {
         self.keys.iter().map(|key| key.name)
     }
 
-    /// This table and those within it, from the outside in, in the order of the reference.
+    /// This table and those within it, from the outside in, in the order of the reference. One that stands in several
+    /// places comes once.
     pub fn all(&'static self) -> Vec<&'static Table> {
         let mut found = vec![self];
-        for key in self.keys {
-            found.extend(key.kind.tables().into_iter().flat_map(Table::all));
+        for table in self.keys.iter().flat_map(|key| key.kind.tables()).flat_map(Table::all) {
+            if !found.iter().any(|known| std::ptr::eq(*known, table)) {
+                found.push(table);
+            }
         }
         found
     }

@@ -1,5 +1,6 @@
 //! The sections of relvs.toml and their keys. A new key is a row here and a line in its reader.
 
+use super::health;
 use super::{API, Default as Without, Key, Kind, METRICS, Table};
 use crate::duration::written;
 use crate::toml_file::{FAMILIES, MAX_FLOWS, MAX_WEIGHT, ON_EXIT, XDP_MODES, word_of};
@@ -176,6 +177,20 @@ pub static SERVICE: Table = Table {
             meaning: "A server is chosen for each packet, and no connection remembered; for UDP and marks.",
             since: "0.1",
         },
+        health::SERVICE_CHECK,
+        health::QUORUM,
+        health::HYSTERESIS,
+        health::SORRY_SERVER,
+        health::SORRY_SERVER_INHIBIT,
+        health::INHIBIT_ON_FAILURE,
+        health::SLOW_START,
+        health::DAMPING_KEY,
+        health::NOTIFY_UP,
+        health::NOTIFY_DOWN,
+        health::QUORUM_UP,
+        health::QUORUM_DOWN,
+        health::OMEGA,
+        health::HA_SUSPEND,
         Key {
             name: "server",
             kind: Kind::Tables(&SERVER),
@@ -184,7 +199,7 @@ pub static SERVICE: Table = Table {
             since: "0.1",
         },
     ],
-    later: &["check"],
+    later: &[],
 };
 
 /// `persistence` as a table.
@@ -263,8 +278,14 @@ pub static SERVER: Table = Table {
             meaning: "See there; at most the upper one.",
             since: "0.1",
         },
+        health::SERVER_CHECK,
+        health::INHIBIT_ON_FAILURE,
+        health::SLOW_START,
+        health::DAMPING_KEY,
+        health::NOTIFY_UP,
+        health::NOTIFY_DOWN,
     ],
-    later: &["check"],
+    later: &[],
 };
 
 const NETWORK: Kind = Kind::Text { what: "an address or a network", examples: &["192.0.2.100", "10.0.0.0/8"] };

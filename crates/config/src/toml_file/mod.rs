@@ -1,9 +1,12 @@
 //! relvs.toml (TOML 1.1) to a draft. Every value is read by itself and keeps its span; what is not known is reported.
 
+mod check;
 mod director;
+mod health;
 mod listeners;
 mod persistence;
 mod rule;
+mod script;
 mod section;
 mod service;
 mod settings;
@@ -22,6 +25,7 @@ use relvs_model::Listeners;
 use section::Section;
 use syntax::Document;
 
+pub(crate) use check::{CHECKS, HTTP_VERSIONS, RECORDS};
 pub use director::MAX_FLOWS;
 pub(crate) use director::{ON_EXIT, XDP_MODES};
 pub(crate) use listeners::SOCKET_MODES;

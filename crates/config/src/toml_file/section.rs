@@ -4,7 +4,7 @@ use super::syntax::Document;
 use crate::address::unknown;
 use crate::draft::Given;
 use crate::duration;
-use crate::keys::{Key, Table};
+use crate::keys::{Key, Kind, Table};
 use crate::names::nearest;
 use crate::report::{Fault, Report, Span, quoted};
 use relvs_model::{Persistence, Timeouts};
@@ -166,6 +166,95 @@ impl<'d> Section<'d> {
             report.warning(span, fault.help(format!("it acts as {longest}")));
         }
         found
+    }
+
+    /// A time in milliseconds: a number of seconds, or text with a unit. The table of keys says how short it may be.
+    pub(super) fn pause(&self, key: &str, report: &mut Report) -> Given<u32> {
+        let least = match self.of.key(key).map(|key| key.kind) {
+            Some(Kind::Pause { least_ms }) => least_ms,
+            Some(_) | None => 0,
+        };
+        let most = Persistence::MAX_TIMEOUT_S;
+        let (millis, span) = match self.value(key) {
+            Given::Is(DeValue::String(text), span) => match duration::millis(text) {
+                Ok(millis) => (millis, span),
+                Err(fault) => {
+                    report.error(&span, fault);
+                    return Given::Wrong;
+                }
+            },
+            Given::Is(DeValue::Float(_), span) => {
+                let fault = Fault::new(format!("`{key}` must be a whole number of seconds, or text with a unit"));
+                report.error(&span, fault.help(format!("write {key} = \"500ms\"")));
+                return Given::Wrong;
+            }
+            Given::Is(..) | Given::Absent | Given::Wrong => match self.number(key, 0..=most, report) {
+                Given::Is(seconds, span) => (u64::from(seconds) * 1000, span),
+                other @ (Given::Absent | Given::Wrong) => return other,
+            },
+        };
+        match u32::try_from(millis) {
+            Ok(millis) if (least..=most * 1000).contains(&millis) => Given::Is(millis, span),
+            Ok(_) | Err(_) => {
+                let least = duration::written_millis(least);
+                report.error(&span, Fault::new(format!("`{key}` must be from {least} to 31 days")));
+                Given::Wrong
+            }
+        }
+    }
+
+    /// A whole number that may be negative, within the range that the table of keys gives it.
+    pub(super) fn signed(&self, key: &str, report: &mut Report) -> Given<i32> {
+        let (least, most) = match self.of.key(key).map(|key| key.kind) {
+            Some(Kind::Signed { least, most }) => (least, most),
+            Some(_) | None => (i32::MIN, i32::MAX),
+        };
+        let (value, span) = match self.value(key) {
+            Given::Absent => return Given::Absent,
+            Given::Wrong => return Given::Wrong,
+            Given::Is(value, span) => (value, span),
+        };
+        let Some(integer) = value.as_integer() else {
+            report.error(&span, wrong_type(&format!("`{key}`"), "an integer", value));
+            return Given::Wrong;
+        };
+        match i32::from_str_radix(integer.as_str(), integer.radix())
+            .ok()
+            .filter(|number| (least..=most).contains(number))
+        {
+            Some(number) => Given::Is(number, span),
+            None => {
+                report.error(&span, Fault::new(format!("`{key}` must be from {least} to {most}")));
+                Given::Wrong
+            }
+        }
+    }
+
+    /// The tables under a key that may stand for one or for several; none, if nothing is said.
+    pub(super) fn one_or_more(
+        &self,
+        key: &'static str,
+        of: &'static Table,
+        report: &mut Report,
+    ) -> Option<Vec<Section<'d>>> {
+        let value = self.get(key)?;
+        if let Some(table) = value.get_ref().as_table() {
+            return Some(vec![Section::new(self.document, table, value.span(), of)]);
+        }
+        let array = value.get_ref().as_array().into_iter().flatten();
+        let mut found = Vec::new();
+        let mut wrong = value.get_ref().as_array().is_none().then(|| value.span());
+        for element in array.filter(|element| self.document.is_meant(element.span().start)) {
+            match element.get_ref().as_table() {
+                Some(table) => found.push(Section::new(self.document, table, element.span(), of)),
+                None => wrong = Some(element.span()),
+            }
+        }
+        if let Some(span) = wrong {
+            let fault = Fault::new(format!("`{key}` is a table, or several"));
+            report.error(&span, fault.help(format!("write {} above its keys", of.title)));
+        }
+        Some(found)
     }
 
     /// An integer within the range that the table of keys gives it.

@@ -42,10 +42,15 @@ fn kind(kind: &Kind) -> Map<String, Value> {
         Kind::Text { examples, .. } => json!({ "type": "string", "examples": examples }),
         Kind::Words(words) => json!({ "type": "string", "enum": words() }),
         Kind::Integer { least, most } => json!({ "type": "integer", "minimum": least, "maximum": most }),
+        Kind::Signed { least, most } => json!({ "type": "integer", "minimum": least, "maximum": most }),
         Kind::Boolean => json!({ "type": "boolean" }),
         Kind::Duration => json!({ "anyOf": [
             { "type": "integer", "minimum": 1, "maximum": Persistence::MAX_TIMEOUT_S },
             { "type": "string", "pattern": "^[0-9]+[smhd]$" },
+        ]}),
+        Kind::Pause { .. } => json!({ "anyOf": [
+            { "type": "integer", "minimum": 0, "maximum": Persistence::MAX_TIMEOUT_S },
+            { "type": "string", "pattern": "^[0-9]+(ms|s|m|h|d)$" },
         ]}),
         Kind::Array(one) => json!({ "type": "array", "items": self::kind(one) }),
         Kind::OneOrMore(one) => {

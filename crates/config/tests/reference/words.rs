@@ -11,8 +11,11 @@ pub(crate) fn kind(kind: &Kind) -> String {
         }
         Kind::Words(words) => either(words().iter().map(|word| format!("`\"{word}\"`")).collect()),
         Kind::Integer { least, most } => format!("a number from {least} to {most}"),
+        Kind::Signed { least, most } => format!("a number from {least} to {most}"),
         Kind::Boolean => "`true` or `false`".to_owned(),
         Kind::Duration => "a time".to_owned(),
+        Kind::Pause { least_ms: 0 } => "a short time, or 0".to_owned(),
+        Kind::Pause { .. } => "a short time".to_owned(),
         Kind::Array(one) => format!("an array of: {}", self::kind(one)),
         Kind::OneOrMore(one) => format!("{}; or an array of them", self::kind(one)),
         Kind::Either(kinds) => either(kinds.iter().map(self::kind).collect()),
@@ -53,4 +56,5 @@ pub(crate) fn setting(setting: &Setting) -> String {
 
 /// What a time is.
 pub(crate) const TIME: &str = "A time is a number of seconds, or text of a number and its unit: `\"90s\"`, `\"5m\"`, `\"2h\"`, \
-    `\"1d\"`. The longest is 31 days; more than 18 hours act as 18 hours.";
+    `\"1d\"`. The longest is 31 days; more than 18 hours act as 18 hours. A short \
+    time may have the unit `ms` too: `\"500ms\"`.";
