@@ -9,7 +9,14 @@ use nix::{
     unistd::{Group, Pid, User},
 };
 use relvs_model::health::Script;
-use std::{io, os::unix::process::ExitStatusExt as _, process::Stdio, time::Duration};
+use std::{
+    collections::HashSet,
+    io,
+    os::unix::process::ExitStatusExt as _,
+    process::Stdio,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _},
     process::{Child, Command},
@@ -18,6 +25,10 @@ use tokio::{
 
 /// So many run at once; others wait.
 const AT_ONCE: usize = 32;
+/// So many of them may be such as did not end in time the last time: those that hang must not keep the others waiting.
+const SLOW_AT_ONCE: usize = AT_ONCE / 2;
+/// So many are remembered as slow.
+const SLOW_MAX: usize = 10_000;
 /// After SIGTERM a process group has this long before SIGKILL.
 const GRACE: Duration = Duration::from_millis(200);
 /// After a program's end its last words are waited for this long: a child may have the pipe still.
@@ -47,11 +58,17 @@ pub(super) struct Ending {
 #[derive(Debug)]
 pub(super) struct Programs {
     places: Semaphore,
+    places_for_slow: Semaphore,
+    slow: Mutex<HashSet<Script>>,
 }
 
 impl Default for Programs {
     fn default() -> Self {
-        Programs { places: Semaphore::new(AT_ONCE) }
+        Programs {
+            places: Semaphore::new(AT_ONCE),
+            places_for_slow: Semaphore::new(SLOW_AT_ONCE),
+            slow: Mutex::default(),
+        }
     }
 }
 
@@ -67,7 +84,8 @@ impl Programs {
         let Some((program, arguments)) = script.command.split_first() else {
             return Err("no program is named".to_owned());
         };
-        let _place = self.places.acquire().await.map_err(|_| "programs are run no longer".to_owned())?;
+        let _slow = if self.is_slow(script) { Some(self.places_for_slow.acquire().await) } else { None };
+        let _place = self.places.acquire().await;
         let (uid, gid) = whose(script).await?;
         let mut command = Command::new(program);
         command
@@ -123,8 +141,24 @@ impl Programs {
                 }
             }
         };
+        self.remember(script, how == End::TimedOut);
         let said = [err.line(), out.line()].into_iter().find(|line| !line.is_empty()).unwrap_or_default();
         Ok(Ending { how, said })
+    }
+}
+
+impl Programs {
+    fn is_slow(&self, script: &Script) -> bool {
+        self.slow.lock().unwrap_or_else(PoisonError::into_inner).contains(script)
+    }
+
+    fn remember(&self, script: &Script, slow: bool) {
+        let mut known = self.slow.lock().unwrap_or_else(PoisonError::into_inner);
+        if !slow {
+            known.remove(script);
+        } else if known.len() < SLOW_MAX {
+            known.insert(script.clone());
+        }
     }
 }
 

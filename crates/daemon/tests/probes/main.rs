@@ -16,6 +16,7 @@ mod data_path;
 mod failing;
 mod grpc;
 mod many;
+mod measure;
 mod notify;
 mod place;
 mod programs;

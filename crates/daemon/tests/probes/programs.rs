@@ -1,10 +1,11 @@
 //! MISC and FILE: programs that hang, fork, end by a signal, or are not there.
 
 use crate::ask::{ask_within, down, says, up, why};
-use relvs_daemon::health::Limits;
-use relvs_model::health::{Asked, FileProbe, MiscProbe, Outcome, Probe, Says, Script, Target};
+use relvs_daemon::health::{Limits, Prober};
+use relvs_model::health::{Asked, Check, FileProbe, MiscProbe, Outcome, Probe, Says, Script, Target, Timing};
 use std::{
     fs,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -60,6 +61,32 @@ fn a_program_that_hangs_is_ended_with_all_its_children() {
             !alive(pid)
         }));
     }
+}
+
+#[test]
+fn programs_that_hang_leave_places_to_others() {
+    let (prober, mut outcomes) = Prober::start().unwrap();
+    let ask = |id: u32, text: &str| {
+        let probe = Probe::Misc(MiscProbe { script: shell(text), dynamic: false });
+        let timing = Timing { timeout_ms: if id < 100 { 600 } else { 10_000 }, ..Timing::default() };
+        let asked = Asked::new("192.0.2.1".parse().unwrap(), 0);
+        prober.ask(id, Arc::new(Check { probe, target: Target::default(), timing }), asked);
+    };
+    let hang = |id: u32| ask(id, &format!("sleep 60; exit {}", id + 1));
+    // Twice as many as there are places. One that got a place is known as slow from then on: soon all are.
+    for _ in 0..4 {
+        (0..64).for_each(hang);
+        for _ in 0..64 {
+            let (_, outcome) = outcomes.blocking_recv().unwrap();
+            assert!(why(outcome).starts_with("not done within"));
+        }
+    }
+    (0..64).for_each(hang);
+    for id in 100..120 {
+        ask(id, "exit 0");
+    }
+    let first: Vec<u32> = (0..20).map(|_| outcomes.blocking_recv().unwrap().0).collect();
+    assert!(first.iter().all(|&id| id >= 100), "{first:?}");
 }
 
 #[test]
