@@ -38,6 +38,18 @@ fn every_example_is_read_without_a_complaint() {
 }
 
 #[test]
+fn the_packages_configuration_is_right_with_and_without_its_example() {
+    const PACKAGED: &str = include_str!("../../../packaging/relvs.toml");
+    // Words follow "# ", what is to be used follows "#".
+    let used = |line: &str| line.strip_prefix('#').filter(|rest| !rest.starts_with(' ')).unwrap_or(line).to_owned();
+    let example: Vec<String> = PACKAGED.lines().map(used).collect();
+    for (text, services) in [(PACKAGED.to_owned(), 0), (example.join("\n"), 1)] {
+        let parsed = relvs_config::parse_toml("relvs.toml", &text);
+        assert_eq!((parsed.diagnostics, parsed.state.services.len()), (Vec::new(), services), "{text}");
+    }
+}
+
+#[test]
 fn every_scheduler_and_flag_is_explained() {
     for scheduler in Scheduler::ALL {
         let row = SCHEDULERS.lines().find(|line| line.starts_with(&format!("| `{scheduler}` | ")));
