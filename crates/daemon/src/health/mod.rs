@@ -16,5 +16,5 @@ mod program;
 mod tls;
 
 pub use notify::Notifier;
-pub use probe::{Limits, Probes};
+pub use probe::Probes;
 pub use prober::Prober;

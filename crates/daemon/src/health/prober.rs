@@ -3,8 +3,8 @@
 //! Places are bounded. Probes of servers that failed or were slow the last time may take half of them at most, so however
 //! many servers hang, the others are asked at once.
 
-use super::{Limits, Probes};
-use relvs_model::health::{Asked, Check, Outcome};
+use super::Probes;
+use relvs_model::health::{Outcome, Question};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::{
     collections::{HashMap, HashSet},
@@ -35,13 +35,8 @@ const BLOCKING_MAX: usize = 16;
 
 /// What a prober is told.
 enum Order<I> {
-    Ask(I, Job),
+    Ask(I, Arc<Question>),
     Cancel(I),
-}
-
-struct Job {
-    check: Arc<Check>,
-    asked: Asked,
 }
 
 /// Asks servers. It ends, with all its probes, when it is dropped.
@@ -88,9 +83,9 @@ impl<I: Clone + Eq + Hash + Send + 'static> Prober<I> {
     }
 
     /// Has a server asked now. An earlier probe with this id that has not ended is given up.
-    pub fn ask(&self, id: I, check: Arc<Check>, asked: Asked) {
+    pub fn ask(&self, id: I, question: Arc<Question>) {
         // It fails only when the thread has ended, and then there is nobody to tell.
-        let _ = self.orders.send(Order::Ask(id, Job { check, asked }));
+        let _ = self.orders.send(Order::Ask(id, question));
     }
 
     /// Gives up a probe. Its outcome may be on its way already.
@@ -140,7 +135,7 @@ impl<I: Clone + Eq + Hash + Send + 'static> Desk<I> {
         loop {
             tokio::select! {
                 order = orders.recv() => match order {
-                    Some(Order::Ask(id, job)) => self.start(id, job),
+                    Some(Order::Ask(id, question)) => self.start(id, question),
                     Some(Order::Cancel(id)) => {
                         self.slow.remove(&id);
                         self.give_up(&id);
@@ -153,7 +148,7 @@ impl<I: Clone + Eq + Hash + Send + 'static> Desk<I> {
         }
     }
 
-    fn start(&mut self, id: I, job: Job) {
+    fn start(&mut self, id: I, question: Arc<Question>) {
         self.give_up(&id);
         self.numbers += 1;
         let number = self.numbers;
@@ -168,8 +163,7 @@ impl<I: Clone + Eq + Hash + Send + 'static> Desk<I> {
             };
             let _place = places.acquire().await;
             let begun = Instant::now();
-            let limits = Limits::from(&job.check.timing);
-            let outcome = shared.probe(&job.check.probe, &job.asked, &job.check.target, limits).await;
+            let outcome = shared.probe(&question).await;
             let _ = ended.send(Ended { id, number, outcome, took: begun.elapsed() });
         };
         self.current.insert(its, (number, tokio::spawn(probe).abort_handle()));

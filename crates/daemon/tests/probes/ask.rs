@@ -1,7 +1,7 @@
 //! Asking once, and what is said.
 
-use relvs_daemon::health::{Limits, Probes};
-use relvs_model::health::{Asked, HttpProbe, Outcome, Probe, Says, Target};
+use relvs_daemon::health::Probes;
+use relvs_model::health::{Asked, HttpProbe, Outcome, Probe, Question, Says, Target};
 use std::{
     net::SocketAddr,
     time::{Duration, Instant},
@@ -12,24 +12,28 @@ pub(crate) fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(4).build().unwrap()
 }
 
-/// One probe with its limits; none may take much longer than they say.
-pub(crate) fn ask_within(probe: &Probe, asked: &Asked, target: &Target, limits: Limits) -> Outcome {
+/// A question with so many milliseconds for its answer.
+pub(crate) fn question(probe: Probe, asked: Asked, timeout_ms: u32) -> Question {
+    Question { probe, asked, target: Target::default(), timeout_ms, connect_timeout_ms: 0 }
+}
+
+/// One probe; none may take much longer than its question says.
+pub(crate) fn put(question: &Question) -> Outcome {
     let begun = Instant::now();
-    let outcome = runtime().block_on(Probes::new().probe(probe, asked, target, limits));
-    assert!(begun.elapsed() < limits.whole + Duration::from_secs(5), "{probe:?} took {:?}", begun.elapsed());
+    let outcome = runtime().block_on(Probes::new().probe(question));
+    let limit = Duration::from_millis(question.timeout_ms.into()) + Duration::from_secs(5);
+    assert!(begun.elapsed() < limit, "{question:?} took {:?}", begun.elapsed());
     outcome
 }
 
 /// Asks the server at an address, with time enough for one that answers.
 pub(crate) fn ask(probe: &Probe, server: SocketAddr) -> Outcome {
-    let asked = Asked::new(server.ip(), server.port());
-    ask_within(probe, &asked, &Target::default(), Limits::whole(Duration::from_secs(10)))
+    put(&question(probe.clone(), Asked::new(server.ip(), server.port()), 10_000))
 }
 
 /// Asks a server that hangs.
 pub(crate) fn ask_shortly(probe: &Probe, server: SocketAddr) -> Outcome {
-    let asked = Asked::new(server.ip(), server.port());
-    ask_within(probe, &asked, &Target::default(), Limits::whole(Duration::from_millis(400)))
+    put(&question(probe.clone(), Asked::new(server.ip(), server.port()), 400))
 }
 
 /// An HTTP probe of a path.

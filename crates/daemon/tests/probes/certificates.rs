@@ -14,7 +14,7 @@ pub(crate) fn write(place: &Place) {
         [("good", "site.example", 2100), ("expired", "site.example", 2010), ("stranger", "other.example", 2100)]
     {
         let key = KeyPair::generate().unwrap();
-        let mut certificate = CertificateParams::new(vec![site.to_owned()]).unwrap();
+        let mut certificate = CertificateParams::new(vec![site.to_owned(), "127.0.0.1".to_owned()]).unwrap();
         certificate.not_before = date_time_ymd(2000, 1, 1);
         certificate.not_after = date_time_ymd(until, 1, 1);
         let signed = certificate.signed_by(&key, &ca).unwrap();

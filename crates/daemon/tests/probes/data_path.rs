@@ -1,12 +1,10 @@
 //! Probes of a VIP at one server, by DR and through a tunnel, from a director that has the VIP itself.
 
-use crate::ask::{down, up, why};
+use crate::ask::{down, question, up, why};
 use relvs_daemon::health::Prober;
 use relvs_model::{
     Method,
-    health::{
-        Asked, Check, DataPath, DnsProbe, HttpProbe, HttpVersion, Outcome, PingProbe, Probe, Target, Timing, UdpProbe,
-    },
+    health::{Asked, DataPath, DnsProbe, HttpProbe, HttpVersion, Outcome, PingProbe, Probe, UdpProbe},
 };
 use relvs_net::namespace::Namespace;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
@@ -78,9 +76,7 @@ impl Lan {
     fn ask(&self, probe: &Probe, family: usize, method: Method, milliseconds: u32) -> Outcome {
         let path = DataPath { vip: VIPS[family].parse().unwrap(), port: 80, method };
         let asked = Asked { through: Some(path), ..Asked::new(SERVERS[family].parse().unwrap(), 8080) };
-        let target = Target { through_data_path: true, ..Target::default() };
-        let timing = Timing { timeout_ms: milliseconds, ..Timing::default() };
-        self.prober.ask(7, Arc::new(Check { probe: probe.clone(), target, timing }), asked);
+        self.prober.ask(7, Arc::new(question(probe.clone(), asked, milliseconds)));
         let (7, outcome) = self.outcomes.borrow_mut().blocking_recv().unwrap() else { panic!("another's") };
         outcome
     }

@@ -1,9 +1,8 @@
 //! Servers that fail in every way: each is a failed probe with a plain reason, in bounded time.
 
-use crate::ask::{ask, ask_shortly, ask_within, down, http, up, why};
-use relvs_daemon::health::Limits;
+use crate::ask::{ask, ask_shortly, down, http, put, question, up, why};
 use relvs_model::health::{
-    Asked, DnsProbe, GrpcProbe, HttpProbe, HttpVersion, Outcome, Probe, SmtpProbe, Target, Tls, UdpProbe,
+    Asked, DnsProbe, GrpcProbe, HttpProbe, HttpVersion, Outcome, Probe, Question, SmtpProbe, Target, Tls, UdpProbe,
 };
 use std::{
     io::{Read as _, Write as _},
@@ -183,9 +182,9 @@ fn the_connection_has_a_time_of_its_own() {
     let address = full.local_addr().unwrap().as_socket().unwrap();
     let _queued: Vec<_> =
         (0..3).map_while(|_| TcpStream::connect_timeout(&address, Duration::from_millis(100)).ok()).collect();
-    let limits = Limits { whole: Duration::from_secs(5), connect: Duration::from_millis(200) };
     let asked = Asked::new(address.ip(), address.port());
-    assert_eq!(ask_within(&Probe::Tcp, &asked, &Target::default(), limits), down("no connection within 200 ms"));
+    let hurried = Question { connect_timeout_ms: 200, ..question(Probe::Tcp, asked, 5000) };
+    assert_eq!(put(&hurried), down("no connection within 200 ms"));
 }
 
 #[test]
@@ -229,7 +228,7 @@ fn datagrams_are_answered_refused_or_neither() {
 fn sources_that_are_not_there() {
     let server = silent();
     let asked = Asked::new(server.ip(), server.port());
-    let with = |target: Target| ask_within(&Probe::Tcp, &asked, &target, Limits::whole(Duration::from_secs(5)));
+    let with = |target: Target| put(&Question { target, ..question(Probe::Tcp, asked.clone(), 5000) });
     let from = Target { from: Some("127.0.0.2".parse().unwrap()), ..Target::default() };
     assert_eq!(with(from), up());
     let elsewhere = Target { from: Some("192.0.2.77".parse().unwrap()), ..Target::default() };

@@ -1,17 +1,21 @@
 //! Many probes at once.
 
-use crate::{ask::up, failing::serve};
+use crate::{
+    ask::{question, up},
+    failing::serve,
+};
 use relvs_daemon::health::Prober;
-use relvs_model::health::{Asked, Check, HttpProbe, Outcome, Probe, Target, Timing};
+use relvs_model::health::{Asked, HttpProbe, Outcome, Probe, Question};
 use std::{
     collections::HashSet,
     io::Read as _,
+    net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-fn check(probe: Probe, timeout_ms: u32) -> Arc<Check> {
-    Arc::new(Check { probe, target: Target::default(), timing: Timing { timeout_ms, ..Timing::default() } })
+fn about(server: SocketAddr, probe: Probe, timeout_ms: u32) -> Arc<Question> {
+    Arc::new(question(probe, Asked::new(server.ip(), server.port()), timeout_ms))
 }
 
 #[test]
@@ -22,14 +26,14 @@ fn servers_that_hang_delay_no_other() {
     });
     let good = serve(drop);
     let (prober, mut outcomes) = Prober::start().unwrap();
-    let hang = check(Probe::Http(HttpProbe::default()), 15_000);
+    let hang = about(hanging, Probe::Http(HttpProbe::default()), 15_000);
     for id in 0..300 {
-        prober.ask(id, hang.clone(), Asked::new(hanging.ip(), hanging.port()));
+        prober.ask(id, hang.clone());
     }
-    let quick = check(Probe::Tcp, 10_000);
+    let quick = about(good, Probe::Tcp, 10_000);
     let begun = Instant::now();
     for id in 1000..1300 {
-        prober.ask(id, quick.clone(), Asked::new(good.ip(), good.port()));
+        prober.ask(id, quick.clone());
     }
     let mut seen = HashSet::new();
     while seen.len() < 300 {
@@ -42,8 +46,8 @@ fn servers_that_hang_delay_no_other() {
     for id in 0..300 {
         prober.cancel(id);
     }
-    prober.ask(7, hang, Asked::new(hanging.ip(), hanging.port()));
-    prober.ask(7, quick, Asked::new(good.ip(), good.port()));
+    prober.ask(7, hang);
+    prober.ask(7, quick);
     assert_eq!(outcomes.blocking_recv(), Some((7, up())));
     assert!(outcomes.try_recv().is_err());
     drop(prober);
@@ -55,8 +59,8 @@ fn a_time_is_a_probes_own() {
     let hanging = serve(|mut stream| drop(stream.read(&mut [0; 1])));
     let (prober, mut outcomes) = Prober::start().unwrap();
     let smtp = Probe::Smtp(relvs_model::health::SmtpProbe::default());
-    prober.ask("long", check(smtp.clone(), 600), Asked::new(hanging.ip(), hanging.port()));
-    prober.ask("short", check(smtp, 200), Asked::new(hanging.ip(), hanging.port()));
+    prober.ask("long", about(hanging, smtp.clone(), 600));
+    prober.ask("short", about(hanging, smtp, 200));
     let (first, outcome) = outcomes.blocking_recv().unwrap();
     let Outcome::Down { why } = outcome else { panic!("up") };
     assert!(first == "short" && why.starts_with("no answer within 200 ms"), "{first}: {why}");

@@ -2,9 +2,9 @@
 //!
 //! `cargo test --release -p relvs-daemon --test probes measure -- --ignored --nocapture`
 
-use crate::ask::up;
+use crate::ask::{question, up};
 use relvs_daemon::health::Prober;
-use relvs_model::health::{Asked, Check, HttpProbe, Outcome, Probe, Target, Timing};
+use relvs_model::health::{Asked, HttpProbe, Outcome, Probe};
 use socket2::{Domain, Socket, Type};
 use std::{
     collections::{BinaryHeap, VecDeque},
@@ -53,15 +53,9 @@ fn server(hold: bool) -> u16 {
     port
 }
 
-fn check(probe: Probe) -> Arc<Check> {
-    let timing = Timing { timeout_ms: TIMEOUT.as_millis() as u32, ..Timing::default() };
-    Arc::new(Check { probe, target: Target::default(), timing })
-}
-
-fn measure(what: &str, probe: Probe, hanging: u32) {
+fn measure(what: &str, probe: &Probe, hanging: u32) {
     let (good, silent) = (server(false), server(true));
     let (prober, mut outcomes) = Prober::start().unwrap();
-    let (check, hang) = (check(probe), check(Probe::Http(HttpProbe::default())));
     let begun = Instant::now();
     // Due first, out first.
     let mut due: BinaryHeap<(std::cmp::Reverse<Duration>, u32)> =
@@ -75,8 +69,10 @@ fn measure(what: &str, probe: Probe, hanging: u32) {
             due.pop();
             planned[id as usize] = at;
             let server = Ipv4Addr::from(0x7f01_0000 + id);
-            let (check, port) = if id < CHECKS { (&check, good) } else { (&hang, silent) };
-            prober.ask(id, check.clone(), Asked::new(server.into(), port));
+            let hang = Probe::Http(HttpProbe::default());
+            let (probe, port) = if id < CHECKS { (probe.clone(), good) } else { (hang, silent) };
+            let asked = Asked::new(server.into(), port);
+            prober.ask(id, Arc::new(question(probe, asked, TIMEOUT.as_millis() as u32)));
         }
         while let Ok((id, outcome)) = outcomes.try_recv() {
             let now = begun.elapsed();
@@ -107,6 +103,6 @@ fn measure(what: &str, probe: Probe, hanging: u32) {
 #[test]
 #[ignore = "a measurement"]
 fn measure_ten_thousand_checks() {
-    measure("10,000 TCP checks every 2 s", Probe::Tcp, 0);
-    measure("the same and 1,000 servers that hang", Probe::Tcp, HANGING);
+    measure("10,000 TCP checks every 2 s", &Probe::Tcp, 0);
+    measure("the same and 1,000 servers that hang", &Probe::Tcp, HANGING);
 }

@@ -1,6 +1,6 @@
 //! Notifications: scripts, a FIFO, mail and webhooks that work, hang and fail, all at once.
 
-use crate::{certificates, failing::serve, place::Place};
+use crate::{certificates, failing::serve, place::Place, real::nginx};
 use relvs_daemon::health::Notifier;
 use relvs_model::{
     Protocol, ServiceKey,
@@ -174,6 +174,26 @@ fn whoever_hangs_harms_nobody_else() {
     notifier.end(Duration::from_millis(200));
     assert!(begun.elapsed() < Duration::from_secs(5));
     assert!(!fifo.exists());
+}
+
+#[test]
+fn a_webhook_by_tls_reaches_only_whom_it_may_trust() {
+    let Some(place) = nginx() else { return };
+    let ca = Some(place.path("ca.pem").display().to_string());
+    let to = |port: u16, path: &str, ca: &Option<String>| Webhook {
+        retries: 0,
+        ca: ca.clone(),
+        ..webhook(format!("https://127.0.0.1:{port}/{path}"))
+    };
+    let webhooks =
+        vec![to(447, "trusted", &ca), to(444, "expired", &ca), to(447, "system", &None), to(80, "clear", &ca)];
+    let notify = Notify { webhooks, ..Notify::default() };
+    let notifier = place.namespace.run(|| Notifier::start(notify)).unwrap().unwrap();
+    notifier.tell(server(1, false), None);
+    notifier.end(PATIENCE);
+    let log = read_when_there(&place.path("access.log"), 1);
+    let posts: Vec<&str> = log.lines().filter(|line| line.contains("POST")).collect();
+    assert!(posts.len() == 1 && posts[0].contains("POST /trusted HTTP/1.1\" 200"), "{log}");
 }
 
 #[test]

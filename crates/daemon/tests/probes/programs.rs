@@ -1,8 +1,8 @@
 //! MISC and FILE: programs that hang, fork, end by a signal, or are not there.
 
-use crate::ask::{ask_within, down, says, up, why};
-use relvs_daemon::health::{Limits, Prober};
-use relvs_model::health::{Asked, Check, FileProbe, MiscProbe, Outcome, Probe, Says, Script, Target, Timing};
+use crate::ask::{down, put, question, says, up, why};
+use relvs_daemon::health::Prober;
+use relvs_model::health::{Asked, FileProbe, MiscProbe, Outcome, Probe, Question, Says, Script};
 use std::{
     fs,
     sync::Arc,
@@ -13,10 +13,12 @@ fn shell(text: &str) -> Script {
     Script::new(["/bin/sh", "-c", text].map(str::to_owned).to_vec())
 }
 
-fn run(script: Script, dynamic: bool, milliseconds: u64) -> Outcome {
-    let probe = Probe::Misc(MiscProbe { script, dynamic });
-    let asked = Asked::new("192.0.2.1".parse().unwrap(), 0);
-    ask_within(&probe, &asked, &Target::default(), Limits::whole(Duration::from_millis(milliseconds)))
+fn about(probe: Probe, milliseconds: u32) -> Question {
+    question(probe, Asked::new("192.0.2.1".parse().unwrap(), 0), milliseconds)
+}
+
+fn run(script: Script, dynamic: bool, milliseconds: u32) -> Outcome {
+    put(&about(Probe::Misc(MiscProbe { script, dynamic }), milliseconds))
 }
 
 fn alive(pid: &str) -> bool {
@@ -68,9 +70,7 @@ fn programs_that_hang_leave_places_to_others() {
     let (prober, mut outcomes) = Prober::start().unwrap();
     let ask = |id: u32, text: &str| {
         let probe = Probe::Misc(MiscProbe { script: shell(text), dynamic: false });
-        let timing = Timing { timeout_ms: if id < 100 { 600 } else { 10_000 }, ..Timing::default() };
-        let asked = Asked::new("192.0.2.1".parse().unwrap(), 0);
-        prober.ask(id, Arc::new(Check { probe, target: Target::default(), timing }), asked);
+        prober.ask(id, Arc::new(about(probe, if id < 100 { 600 } else { 10_000 })));
     };
     let hang = |id: u32| ask(id, &format!("sleep 60; exit {}", id + 1));
     // Twice as many as there are places. One that got a place is known as slow from then on: soon all are.
@@ -112,11 +112,7 @@ fn a_program_is_run_as_another_user() {
 fn a_file_says_it() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("weight");
-    let asked = Asked::new("192.0.2.1".parse().unwrap(), 0);
-    let ask = || {
-        let probe = Probe::File(FileProbe { path: path.display().to_string(), weight: 2 });
-        ask_within(&probe, &asked, &Target::default(), Limits::whole(Duration::from_secs(5)))
-    };
+    let ask = || put(&about(Probe::File(FileProbe { path: path.display().to_string(), weight: 2 }), 5000));
     fs::write(&path, "-3\n").unwrap();
     assert_eq!(ask(), says(Says::Add(-6)));
     fs::write(&path, "-254\n").unwrap();

@@ -45,7 +45,7 @@ http {
 }
 ";
 
-fn nginx() -> Option<Place> {
+pub(crate) fn nginx() -> Option<Place> {
     let mut place = Place::new()?;
     certificates::write(&place);
     let directory = place.path("").display().to_string();

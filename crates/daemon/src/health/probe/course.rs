@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn every_phase_says_what_is_missing() {
-        let course = Course::begin(Limits::whole(Duration::from_secs(3)));
+        let course = Course::begin(Limits { whole: Duration::from_secs(3), connect: Duration::from_secs(3) });
         let said = |what| {
             course.waits_for(what);
             course.timed_out()

@@ -26,7 +26,7 @@ use course::Course;
 use http::Patterns;
 use relvs_model::{
     Method,
-    health::{Asked, DataPath, Outcome, Probe, Says, Target, Timing},
+    health::{Asked, DataPath, Outcome, Probe, Question, Says, Target},
 };
 use std::{net::SocketAddr, sync::OnceLock, time::Duration};
 
@@ -35,24 +35,17 @@ type Reason = String;
 
 /// How long a probe may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+struct Limits {
     /// All of it.
-    pub whole: Duration,
+    whole: Duration,
     /// The connection alone.
-    pub connect: Duration,
+    connect: Duration,
 }
 
-impl Limits {
-    /// So long in all, for the connection too.
-    pub const fn whole(whole: Duration) -> Self {
-        Limits { whole, connect: whole }
-    }
-}
-
-impl From<&Timing> for Limits {
-    fn from(timing: &Timing) -> Self {
-        let whole = Duration::from_millis(timing.timeout_ms.into());
-        let connect = match timing.connect_timeout_ms {
+impl From<&Question> for Limits {
+    fn from(question: &Question) -> Self {
+        let whole = Duration::from_millis(question.timeout_ms.into());
+        let connect = match question.connect_timeout_ms {
             0 => whole,
             milliseconds => whole.min(Duration::from_millis(milliseconds.into())),
         };
@@ -82,7 +75,7 @@ struct Talk<'a> {
 impl Talk<'_> {
     /// The data path, if the probe goes through it. With NAT, packets to the server are what they are anyway.
     fn through(&self) -> Option<&DataPath> {
-        self.asked.through.as_ref().filter(|path| self.target.through_data_path && path.method != Method::Nat)
+        self.asked.through.as_ref().filter(|path| path.method != Method::Nat)
     }
 
     /// Where packets are sent to: the server, or the VIP that the server should have.
@@ -103,8 +96,10 @@ impl Probes {
     /// Asks once. When the future is dropped, sockets are closed and programs ended.
     ///
     /// It needs a tokio runtime with time and I/O.
-    pub async fn probe(&self, probe: &Probe, asked: &Asked, target: &Target, limits: Limits) -> Outcome {
-        let talk = Talk { shared: self, asked, target, course: Course::begin(limits), seat: OnceLock::new() };
+    pub async fn probe(&self, question: &Question) -> Outcome {
+        let Question { probe, asked, target, .. } = question;
+        let course = Course::begin(Limits::from(question));
+        let talk = Talk { shared: self, asked, target, course, seat: OnceLock::new() };
         let end = tokio::time::timeout_at(talk.course.deadline(), converse(probe, &talk)).await;
         match end {
             Ok(Ok(says)) => Outcome::Up { says },
@@ -147,7 +142,11 @@ mod tests {
     #[test]
     fn the_connection_may_take_no_longer_than_the_whole() {
         let limits = |timeout_ms, connect_timeout_ms| {
-            Limits::from(&Timing { timeout_ms, connect_timeout_ms, ..Timing::default() }).connect.as_millis()
+            let asked = Asked::new([192, 0, 2, 1].into(), 80);
+            let target = Target::default();
+            Limits::from(&Question { probe: Probe::Tcp, asked, target, timeout_ms, connect_timeout_ms })
+                .connect
+                .as_millis()
         };
         assert_eq!((limits(3000, 0), limits(3000, 1000), limits(3000, 9000)), (3000, 1000, 3000));
     }
