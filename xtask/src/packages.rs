@@ -22,6 +22,11 @@ const TEST: &[Need] = &[
     Need { program: "sysctl", packages: &["procps"], purpose: "the lab's real servers: arp_ignore, rp_filter" },
     Need { program: "nginx", packages: &["nginx"], purpose: "real servers; its service is not started" },
     Need { program: "curl", packages: &["curl"], purpose: "real clients" },
+    Need {
+        program: "keepalived",
+        packages: &["keepalived"],
+        purpose: "a VRRP router to talk with; its service is not started",
+    },
     Need { program: "dnsmasq", packages: &["dnsmasq-base"], purpose: "health checks of a real DNS server" },
     Need { program: "aiosmtpd", packages: &["python3-aiosmtpd"], purpose: "health checks of a real mail server" },
     Need { program: "systemd-analyze", packages: &["systemd"], purpose: "the service manager of the package's tests" },
@@ -102,7 +107,7 @@ fi
 apt-get -o DPkg::Lock::Timeout=300 -qq update || echo 'apt-get update failed: going on with the lists that are here'
 apt-get -o DPkg::Lock::Timeout=300 -qq install -y --no-install-recommends "$@" </dev/null >/dev/null
 for package; do
-    case $package in nginx | prometheus)
+    case $package in nginx | prometheus | keepalived)
         if [ -d /run/systemd/system ]; then systemctl --quiet disable "$package"; fi ;;
     esac
 done

@@ -12,6 +12,7 @@
 )]
 
 mod address;
+mod announce;
 pub mod arp;
 mod error;
 mod events;
@@ -32,6 +33,7 @@ mod wait;
 use netlink::Connection;
 
 pub use address::{Address, NewAddress, Scope};
+pub use announce::announce;
 pub use error::Error;
 pub use events::{Event, Events};
 pub use features::{XdpFeatures, xdp_features};

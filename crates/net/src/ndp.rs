@@ -34,6 +34,18 @@ pub fn solicitation(sender_mac: Mac, target: Ipv6Addr) -> [u8; 32] {
     body
 }
 
+/// Tells everyone who has an address now, whatever they believed before (RFC 4861 section 7.2.6); the checksum is left to
+/// the kernel.
+pub fn advertisement(mac: Mac, target: Ipv6Addr) -> [u8; 32] {
+    /// Of a router, not solicited, override.
+    const ROUTER_OVERRIDE: u8 = 0xa0;
+    let mut body = solicitation(mac, target);
+    body[0] = ADVERTISEMENT;
+    body[4] = ROUTER_OVERRIDE;
+    body[24] = TARGET_LINK_LAYER;
+    body
+}
+
 /// The target and the MAC address of an advertisement; none if the body is not one, or says no MAC address.
 pub fn parse_advertisement(body: &[u8]) -> Option<(Ipv6Addr, Mac)> {
     let (head, mut options) = body.split_first_chunk::<24>()?;
@@ -60,6 +72,14 @@ mod tests {
     fn the_group_is_made_of_the_last_24_bits() {
         let target: Ipv6Addr = "2001:db8::1:abcd:ef01".parse().unwrap();
         assert_eq!(solicited_node(target), "ff02::1:ffcd:ef01".parse::<Ipv6Addr>().unwrap());
+    }
+
+    #[test]
+    fn what_is_announced_is_read() {
+        let target: Ipv6Addr = "2001:db8::100".parse().unwrap();
+        let body = advertisement([2, 0, 0, 0, 0, 9], target);
+        assert_eq!(parse_advertisement(&body), Some((target, [2, 0, 0, 0, 0, 9])));
+        assert_eq!(body[4], 0xa0, "a router's, and it counts more than what was known");
     }
 
     #[test]

@@ -107,7 +107,7 @@ fn collect(
     Ok(answers.into_iter().collect())
 }
 
-fn open(domain: Domain, protocol: Protocol, action: &str) -> Result<Socket, Error> {
+pub(crate) fn open(domain: Domain, protocol: Protocol, action: &str) -> Result<Socket, Error> {
     let failed = |e| Error::Socket { action: action.into(), source: e };
     let socket = Socket::new(domain, Type::RAW, Some(protocol)).map_err(failed)?;
     socket.set_nonblocking(true).map_err(failed)?;
@@ -116,7 +116,7 @@ fn open(domain: Domain, protocol: Protocol, action: &str) -> Result<Socket, Erro
 
 /// An interface's packet-socket address and its MAC address. Nothing but the system's own list makes such an address
 /// without unsafe code.
-fn ethernet(interface: u32) -> Result<(LinkAddr, Mac), Error> {
+pub(crate) fn ethernet(interface: u32) -> Result<(LinkAddr, Mac), Error> {
     /// ARPHRD_ETHER (linux/if_arp.h).
     const ETHERNET: u16 = 1;
     let address = getifaddrs()

@@ -1,0 +1,122 @@
+//! Virtual routers on this machine: the sockets, the timers and the addresses around the machine of `proto::vrrp`.
+//!
+//! All of it runs in one thread of its own, with real-time priority where that is allowed, so that no other work of the
+//! daemon makes it late: a master that speaks late loses its place. The thread never takes a decision that the machine could
+//! take, and never runs a script: what is told to scripts goes to the caller.
+
+mod addresses;
+mod links;
+mod socket;
+mod thread;
+
+use relvs_model::vrrp::{Settings, Status, TrackSource};
+use relvs_proto::vrrp::{Command, Notification, Outcome, Refused};
+use rustix::event::{EventfdFlags, eventfd};
+use std::{
+    os::fd::OwnedFd,
+    sync::{Arc, mpsc},
+    thread::JoinHandle,
+};
+use thread::{Request, Thread};
+
+/// Why virtual routers could not begin, or the thread was lost.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The settings have fatal problems; the first of them.
+    #[error("{0}")]
+    Settings(String),
+    /// The kernel's network configuration could not be read or changed.
+    #[error(transparent)]
+    Network(#[from] relvs_net::Error),
+    /// A socket could not be opened or used.
+    #[error("cannot {action}: {source}")]
+    Socket {
+        /// What was tried.
+        action: String,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// The thread has ended.
+    #[error("the thread of the virtual routers has ended; the log says why")]
+    Ended,
+}
+
+impl Error {
+    fn socket(action: impl Into<String>, source: impl Into<std::io::Error>) -> Self {
+        Error::Socket { action: action.into(), source: source.into() }
+    }
+}
+
+/// Running virtual routers. Dropped without [`Self::stop`] they end at once, and say so by priority 0.
+#[derive(Debug)]
+pub struct Vrrp {
+    requests: mpsc::Sender<Request>,
+    wake: Arc<OwnedFd>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Vrrp {
+    /// Begins in the network namespace of the calling thread. Addresses that an earlier process has left behind are removed
+    /// first. `told` is called in the thread, in order, and must not wait.
+    pub fn start(settings: &Settings, told: impl FnMut(&Notification) + Send + 'static) -> Result<Vrrp, Error> {
+        if let Some(problem) = settings.problems().into_iter().find(|problem| problem.fatal) {
+            return Err(Error::Settings(problem.to_string()));
+        }
+        let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
+        let wake = Arc::new(wake.map_err(|e| Error::socket("open an eventfd", e))?);
+        let (requests, received) = mpsc::channel();
+        // Opened here, so that what is not allowed is told to the caller.
+        let mut inside = Thread::open(settings, wake.clone(), received, Box::new(told))?;
+        let thread = std::thread::Builder::new().name("vrrp".into()).spawn(move || inside.run());
+        let thread = Some(thread.map_err(|e| Error::socket("start a thread", e))?);
+        Ok(Vrrp { requests, wake, thread })
+    }
+
+    fn ask(&self, request: Request) -> Result<(), Error> {
+        self.requests.send(request).map_err(|_| Error::Ended)?;
+        // A full counter wakes it as well.
+        let _ = rustix::io::write(&*self.wake, &1_u64.to_ne_bytes());
+        Ok(())
+    }
+
+    /// What can be seen of them.
+    pub fn status(&self) -> Result<Status, Error> {
+        let (answer, answered) = mpsc::sync_channel(1);
+        self.ask(Request::Status(answer))?;
+        answered.recv().map_err(|_| Error::Ended)
+    }
+
+    /// An operator wants something of an instance or a group.
+    pub fn command(&self, name: &str, command: Command) -> Result<Result<(), Refused>, Error> {
+        let (answer, answered) = mpsc::sync_channel(1);
+        self.ask(Request::Command { name: name.to_owned(), command, answer })?;
+        answered.recv().map_err(|_| Error::Ended)
+    }
+
+    /// What something that is tracked has come to. Interfaces are looked at by the thread itself.
+    pub fn tracked(&self, source: TrackSource, outcome: Outcome) -> Result<(), Error> {
+        self.ask(Request::Tracked { source, outcome })
+    }
+
+    /// The end: masters say that they leave. Those that hand over keep their addresses until another is heard, for little
+    /// more than an interval. Waits for that.
+    pub fn stop(mut self, hand_over: bool) {
+        let _ = self.ask(Request::Stop { hand_over });
+        self.join();
+    }
+
+    fn join(&mut self) {
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the thread of the virtual routers has panicked");
+        }
+    }
+}
+
+impl Drop for Vrrp {
+    fn drop(&mut self) {
+        let _ = self.ask(Request::Stop { hand_over: false });
+        self.join();
+    }
+}

@@ -1,0 +1,246 @@
+//! The thread: waits for packets, changes, requests and the time, hands them to the machine, and does what it says.
+
+use super::{
+    Error, addresses,
+    links::{Known, Links},
+    socket::Sockets,
+};
+use relvs_model::vrrp::{Settings, Status, TrackSource};
+use relvs_net::{Events, Network};
+use relvs_proto::vrrp::{Action, Command, Datagram, Input, Level, Notification, Outcome, Refused, Router, Transmit};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::{
+    collections::BTreeSet,
+    os::fd::{AsFd, OwnedFd},
+    sync::{Arc, mpsc},
+    time::{Duration, Instant},
+};
+use thread_priority::{
+    RealtimeThreadSchedulePolicy, ThreadPriority, ThreadPriorityValue, ThreadSchedulePolicy,
+    set_thread_priority_and_policy, thread_native_id,
+};
+
+/// What the rest of the daemon asks.
+pub(super) enum Request {
+    Status(mpsc::SyncSender<Status>),
+    Command { name: String, command: Command, answer: mpsc::SyncSender<Result<(), Refused>> },
+    Tracked { source: TrackSource, outcome: Outcome },
+    Stop { hand_over: bool },
+}
+
+type Told = Box<dyn FnMut(&Notification) + Send>;
+
+/// A flood on one socket must not keep the others, or the timers, waiting.
+const PACKETS_MAX: usize = 256;
+/// While a needed interface is missing it is looked for again and again.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// The lowest of the real-time priorities comes before all that have none.
+const REAL_TIME: u8 = 1;
+
+pub(super) struct Thread {
+    router: Router,
+    settings: Settings,
+    began: Instant,
+    network: Network,
+    events: Events,
+    links: Links,
+    sockets: Vec<Sockets>,
+    wake: Arc<OwnedFd>,
+    requests: mpsc::Receiver<Request>,
+    told: Told,
+}
+
+impl Thread {
+    pub(super) fn open(
+        settings: &Settings,
+        wake: Arc<OwnedFd>,
+        requests: mpsc::Receiver<Request>,
+        told: Told,
+    ) -> Result<Self, Error> {
+        // Changes are listened for before the first look, so that none falls between.
+        let events = Events::open()?;
+        let mut network = Network::open()?;
+        let mut links = Links::new(settings);
+        links.refresh(&mut network)?;
+        addresses::clean(&mut network, &links, settings);
+        links.refresh(&mut network)?;
+        let mut thread = Thread {
+            router: Router::new(settings),
+            settings: settings.clone(),
+            began: Instant::now(),
+            network,
+            events,
+            links,
+            sockets: Vec::new(),
+            wake,
+            requests,
+            told,
+        };
+        thread.open_sockets()?;
+        Ok(thread)
+    }
+
+    /// Runs until it is stopped.
+    pub(super) fn run(&mut self) {
+        let policy = ThreadSchedulePolicy::Realtime(RealtimeThreadSchedulePolicy::RoundRobin);
+        let priority = ThreadPriorityValue::try_from(REAL_TIME).map(ThreadPriority::Crossplatform);
+        if !priority.is_ok_and(|priority| set_thread_priority_and_policy(thread_native_id(), priority, policy).is_ok())
+        {
+            tracing::warn!("no real-time priority for VRRP (CAP_SYS_NICE): on a busy machine adverts may be late");
+        }
+        let names: Vec<(String, Known)> =
+            self.links.known().map(|(name, _)| (name.clone(), Known::default())).collect();
+        self.tell_links(names);
+        let now = self.now();
+        self.router.handle(now, Input::Start);
+        self.act();
+        while !self.router.is_stopped() {
+            if let Err(e) = self.turn() {
+                tracing::error!("VRRP: {e}");
+                // What failed may fail at once again.
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
+    }
+
+    fn now(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    /// Waits, then everything that came first, then what is due: adverts that wait in a socket are no silence.
+    fn turn(&mut self) -> Result<(), Error> {
+        let timeout = self.router.poll_timeout().map(|due| due.saturating_sub(self.now()));
+        let missing = self.settings.instances.iter().any(|instance| self.links.index(&instance.interface).is_none());
+        let timeout =
+            if missing { Some(timeout.map_or(LOOK_AGAIN, |timeout| timeout.min(LOOK_AGAIN))) } else { timeout };
+        let spec = timeout.map(|timeout| Timespec {
+            tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: timeout.subsec_nanos().into(),
+        });
+        let fds = [self.wake.as_fd(), self.events.as_fd()];
+        let fds = fds.into_iter().chain(self.sockets.iter().map(AsFd::as_fd));
+        let mut fds: Vec<PollFd<'_>> = fds.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
+        match poll(&mut fds, spec.as_ref()) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(e) => return Err(Error::socket("wait for adverts", e)),
+        }
+        drop(fds);
+        let mut failed = None;
+        for at in 0..self.sockets.len() {
+            if let Err(e) = self.receive(at) {
+                failed = Some(e);
+            }
+        }
+        let mut count = [0; 8];
+        let _ = rustix::io::read(&*self.wake, &mut count);
+        if Links::concerned(&mut self.events)? || missing {
+            let changed = self.links.refresh(&mut self.network)?;
+            if !changed.is_empty() {
+                self.open_sockets()?;
+                self.tell_links(changed);
+            }
+        }
+        while let Ok(request) = self.requests.try_recv() {
+            self.answer(request);
+        }
+        let now = self.now();
+        if self.router.poll_timeout().is_some_and(|due| due <= now) {
+            self.router.handle_timeout(now);
+        }
+        self.act();
+        failed.map_or(Ok(()), Err)
+    }
+
+    fn receive(&mut self, at: usize) -> Result<(), Error> {
+        for _ in 0..PACKETS_MAX {
+            let Some(received) = self.sockets[at].receive()? else { break };
+            let now = self.began.elapsed();
+            let datagram = Datagram {
+                interface: self.sockets[at].interface(),
+                source: received.source,
+                destination: received.destination,
+                ttl: received.ttl,
+                payload: &received.payload,
+            };
+            self.router.handle(now, Input::Datagram(datagram));
+            self.act();
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self, request: Request) {
+        let now = self.now();
+        match request {
+            Request::Status(answer) => drop(answer.send(self.router.status(now))),
+            Request::Command { name, command, answer } => {
+                let outcome = self.router.command(now, &name, command);
+                self.act();
+                drop(answer.send(outcome));
+            }
+            Request::Tracked { source, outcome } => {
+                self.router.handle(now, Input::Tracked { source: &source, outcome });
+            }
+            Request::Stop { hand_over } => self.router.handle(now, Input::Stop { hand_over }),
+        }
+        self.act();
+    }
+
+    /// Sockets on the interfaces that are there; an interface that came back has another index, and wants new ones.
+    fn open_sockets(&mut self) -> Result<(), Error> {
+        let wanted: BTreeSet<(&str, bool)> =
+            self.settings.instances.iter().map(|i| (i.interface.as_str(), i.is_ipv6())).collect();
+        let wanted: Vec<(&str, u32, bool)> = wanted
+            .into_iter()
+            .filter_map(|(name, is_ipv6)| self.links.index(name).map(|index| (name, index, is_ipv6)))
+            .collect();
+        self.sockets.retain(|sockets| wanted.iter().any(|&(_, index, is_ipv6)| sockets.is_for(index, is_ipv6)));
+        for (name, index, is_ipv6) in wanted {
+            if !self.sockets.iter().any(|sockets| sockets.is_for(index, is_ipv6)) {
+                self.sockets.push(Sockets::open(name, index, is_ipv6)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// What has changed of interfaces, compared with what they were.
+    fn tell_links(&mut self, changed: Vec<(String, Known)>) {
+        let now = self.now();
+        for (name, before) in changed {
+            let Some((_, known)) = self.links.known().find(|(other, _)| **other == name) else { continue };
+            let known = known.clone();
+            for (is_ipv6, address) in [false, true].into_iter().zip(known.sources) {
+                self.router.handle(now, Input::Source { interface: &name, is_ipv6, address });
+            }
+            self.router.handle(now, Input::Interface { name: &name, up: known.up });
+            for &address in before.addresses.difference(&known.addresses) {
+                self.router.handle(now, Input::AddressLost { interface: &name, address });
+            }
+            self.act();
+        }
+    }
+
+    /// Does what the machine says.
+    fn act(&mut self) {
+        while let Some(action) = self.router.poll() {
+            match action {
+                Action::Transmit(transmit) => self.transmit(&transmit),
+                Action::AddAddresses(instance) => addresses::add(&mut self.network, &self.links, &instance),
+                Action::RemoveAddresses(instance) => addresses::remove(&mut self.network, &self.links, &instance),
+                Action::Announce { interface, address } => addresses::announce(&self.links, &interface, address),
+                Action::Notify(notification) => (self.told)(&notification),
+                Action::Log { name, level: Level::Info, text } => tracing::info!("{name}: {text}"),
+                Action::Log { name, level: Level::Warning, text } => tracing::warn!("{name}: {text}"),
+            }
+        }
+    }
+
+    fn transmit(&mut self, transmit: &Transmit) {
+        let Some(index) = self.links.index(&transmit.instance.interface) else { return };
+        let is_ipv6 = transmit.source.is_ipv6();
+        let sockets = self.sockets.iter_mut().find(|sockets| sockets.is_for(index, is_ipv6));
+        let Some(sockets) = sockets else { return };
+        if let Err(e) = sockets.send(transmit.source, transmit.destination, transmit.ttl, &transmit.payload) {
+            tracing::warn!("{}: {e}", transmit.instance.name);
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! Virtual routers on real interfaces, against Debian's keepalived: each is master and backup in turn.
+//!
+//! Needs root and keepalived(8); without them it is skipped, and says so.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test ends at what it did not expect")]
+
+mod elections;
+mod link;
+mod peer;
