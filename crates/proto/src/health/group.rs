@@ -7,7 +7,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 #[derive(Clone, Debug)]
 pub(super) struct Group {
     /// As it was said last.
-    pub(super) base: Service,
+    pub(super) base: Arc<Service>,
     pub(super) health: Arc<ServiceHealth>,
     /// The numbers of its servers, in their order.
     pub(super) members: Vec<u32>,

@@ -29,9 +29,15 @@ impl Monitor {
         group.members.get(index).and_then(at).or_else(|| group.members.iter().find_map(at))
     }
 
-    fn with_drained(&self, desired: &Service) -> Option<Vec<Server>> {
+    /// The servers of a service that an administrator has drained.
+    pub(super) fn drained_of(&self, service: ServiceKey) -> impl Iterator<Item = SocketAddr> {
         let lowest = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
-        self.drained.range((desired.key, lowest)..).next().filter(|(service, _)| *service == desired.key)?;
+        let from = self.drained.range((service, lowest)..);
+        from.take_while(move |(known, _)| *known == service).map(|(_, server)| *server)
+    }
+
+    fn with_drained(&self, desired: &Service) -> Option<Vec<Server>> {
+        self.drained_of(desired.key).next()?;
         let weight = |server: &Server| {
             if self.drained.contains(&(desired.key, socket(server))) { 0 } else { server.weight }
         };

@@ -164,7 +164,7 @@ pub struct Monitor {
 impl Monitor {
     /// Begins to check `services`. The seed spreads the first probes (warmup). `memory` is what the daemon before has left
     /// ([`Monitor::remembered`]); it counts for what is still there.
-    pub fn new(now: Duration, seed: u64, services: &[Service], memory: Memory) -> Self {
+    pub fn new(now: Duration, seed: u64, services: &[Arc<Service>], memory: Memory) -> Self {
         let mut monitor = Monitor {
             random: Random::new(seed),
             probes: 0,
@@ -185,8 +185,14 @@ impl Monitor {
 
     /// Goes on with these services. What stays as it is keeps its counts and timers; a server that is known to be down stays
     /// so, whatever else becomes otherwise. After it the caller lays out all services.
-    pub fn reload(&mut self, now: Duration, services: &[Service]) {
+    pub fn reload(&mut self, now: Duration, services: &[Arc<Service>]) {
         self.become_these(now, services, BTreeMap::new());
+    }
+
+    /// Goes on with these services as they are said here, or without them, at the cost of these alone. After it the caller
+    /// lays them out.
+    pub fn change(&mut self, now: Duration, changes: &[(ServiceKey, Option<Arc<Service>>)]) {
+        self.become_otherwise(now, changes, BTreeMap::new());
     }
 
     /// Takes in what happened at this moment.

@@ -76,29 +76,49 @@ fn is_watched(service: &Service) -> bool {
 
 impl Monitor {
     /// Makes the services be these. `pasts` is what is known of services beside what this monitor knows.
-    pub(super) fn become_these(&mut self, now: Duration, services: &[Service], mut pasts: BTreeMap<ServiceKey, Past>) {
-        let keys =
-            |all: bool| services.iter().filter(move |service| all || is_watched(service)).map(|service| service.key);
-        let wanted = keys(false).collect::<BTreeSet<_>>();
-        if !self.drained.is_empty() {
-            let servers =
-                services.iter().flat_map(|service| service.servers.iter().map(|server| (service.key, socket(server))));
-            let servers = servers.collect::<BTreeSet<_>>();
-            self.drained.retain(|drained| servers.contains(drained));
+    pub(super) fn become_these(&mut self, now: Duration, services: &[Arc<Service>], pasts: BTreeMap<ServiceKey, Past>) {
+        let keys = services.iter().map(|service| service.key);
+        let there = if self.groups.is_empty() && self.drained.is_empty() { BTreeSet::new() } else { keys.collect() };
+        let known = self.groups.keys().copied().chain(self.drained.iter().map(|(service, _)| *service));
+        let gone = known.filter(|key| !there.contains(key)).collect::<BTreeSet<_>>();
+        let gone = gone.into_iter().map(|key| (key, None));
+        let changed = services.iter().filter(|service| self.is_otherwise(service));
+        let changes = gone.chain(changed.map(|service| (service.key, Some(service.clone())))).collect::<Vec<_>>();
+        self.become_otherwise(now, &changes, pasts);
+        // The caller lays out everything.
+        for service in std::mem::take(&mut self.changed) {
+            self.lay(service);
         }
+    }
+
+    /// Whether there is anything to do for a service.
+    fn is_otherwise(&self, service: &Arc<Service>) -> bool {
+        match self.groups.get(&service.key) {
+            Some(group) => group.base != *service,
+            None => is_watched(service) || self.drained_of(service.key).next().is_some(),
+        }
+    }
+
+    pub(super) fn become_otherwise(
+        &mut self,
+        now: Duration,
+        changes: &[(ServiceKey, Option<Arc<Service>>)],
+        mut pasts: BTreeMap<ServiceKey, Past>,
+    ) {
         let mut touched = BTreeSet::new();
-        let there = if self.groups.is_empty() { BTreeSet::new() } else { keys(true).collect() };
-        for service in self.groups.keys().filter(|key| !there.contains(key)).copied().collect::<Vec<_>>() {
-            self.remove(service, &mut touched);
+        // Those that leave first, so that what is left of their probes is seen by those that come.
+        for (key, _) in changes.iter().filter(|(_, service)| service.is_none()) {
+            self.remove(*key, &mut touched);
         }
-        for service in services {
-            let known = self.groups.get(&service.key);
-            if known.map_or(!wanted.contains(&service.key), |group| group.base == *service) {
+        for (key, service) in changes.iter().filter_map(|(key, service)| Some((*key, service.as_ref()?))) {
+            self.forget_drains(key, service);
+            let known = self.groups.get(&key);
+            if known.map_or(!is_watched(service), |group| group.base == *service) {
                 continue;
             }
             let past = match known {
-                Some(_) => self.take_apart(service.key, &mut touched),
-                None => pasts.remove(&service.key),
+                Some(_) => self.take_apart(key, &mut touched),
+                None => pasts.remove(&key),
             };
             self.put_together(now, service, past);
         }
@@ -106,12 +126,21 @@ impl Monitor {
             self.tidy_ask(number);
         }
         self.settle(now);
-        // The caller lays out everything.
-        for service in std::mem::take(&mut self.changed) {
-            self.lay(service);
+        for (key, service) in changes {
+            self.changed.remove(key);
+            self.lay(*key);
+            if service.as_ref().is_some_and(|service| !is_watched(service)) {
+                self.take_apart(*key, &mut BTreeSet::new());
+            }
         }
-        for service in self.groups.keys().filter(|key| !wanted.contains(key)).copied().collect::<Vec<_>>() {
-            self.take_apart(service, &mut BTreeSet::new());
+    }
+
+    /// Servers that left a service are drained no more.
+    fn forget_drains(&mut self, key: ServiceKey, service: &Service) {
+        let there = |server: &SocketAddr| service.servers.iter().any(|known| socket(known) == *server);
+        let gone = self.drained_of(key).filter(|server| !there(server)).collect::<Vec<_>>();
+        for server in gone {
+            self.drained.remove(&(key, server));
         }
     }
 
@@ -121,6 +150,10 @@ impl Monitor {
             self.tell_down(service, REMOVED);
         }
         self.take_apart(service, touched);
+        let drained = self.drained_of(service).collect::<Vec<_>>();
+        for server in drained {
+            self.drained.remove(&(service, server));
+        }
     }
 
     /// Takes a service out, and gives what is known of it.
@@ -158,7 +191,7 @@ impl Monitor {
     }
 
     /// Puts a service in, with what is known of it.
-    fn put_together(&mut self, now: Duration, service: &Service, past: Option<Past>) {
+    fn put_together(&mut self, now: Duration, service: &Arc<Service>, past: Option<Past>) {
         let health = service.health.clone().unwrap_or_default();
         let key = service.key;
         let suspended = health.ha_suspend && key.address().is_some_and(|vip| !is_here(&self.here, vip));

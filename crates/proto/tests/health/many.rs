@@ -2,11 +2,11 @@
 
 use crate::scene::{VIP, checked, seconds, server, service, tcp, timing};
 use relvs_model::{
-    Protocol, ServiceKey,
+    Protocol, Service, ServiceKey,
     health::{Outcome, ServiceHealth, Timing},
 };
 use relvs_proto::health::{Input, Memory, Monitor};
-use std::{net::Ipv4Addr, time::Instant};
+use std::{net::Ipv4Addr, sync::Arc, time::Instant};
 
 #[test]
 fn ten_thousand_checks() {
@@ -19,7 +19,7 @@ fn ten_thousand_checks() {
         });
         let mut service = service(ServiceHealth::default(), servers.collect());
         service.key = ServiceKey::listen(Protocol::Tcp, VIP, 1 + number);
-        service
+        Arc::new(service)
     });
     let services = services.collect::<Vec<_>>();
     let started = Instant::now();
@@ -46,10 +46,14 @@ fn ten_thousand_checks() {
     let each = started.elapsed().as_nanos() / u128::from(probes);
     let started = Instant::now();
     monitor.reload(now, &services);
-    println!(
-        "begun in {begun:?}; {probes} probes in {calls} calls, {each} ns each; reloaded in {:?}",
-        started.elapsed()
-    );
+    let reloaded = started.elapsed();
+    let started = Instant::now();
+    let mut otherwise = Service::clone(&services[0]);
+    otherwise.servers[0].weight = 7;
+    monitor.change(now, &[(otherwise.key, Some(Arc::new(otherwise)))]);
+    let changed = started.elapsed();
+    println!("begun in {begun:?}; {probes} probes in {calls} calls, {each} ns each");
+    println!("all reloaded in {reloaded:?}, one changed in {changed:?}");
     // Every check once in about 2 s.
     assert!((90_000..=110_000).contains(&probes), "{probes}");
 }

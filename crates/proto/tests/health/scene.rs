@@ -51,6 +51,10 @@ pub(crate) fn sorry() -> Option<Server> {
     Some(Server::new(address(99), 80, 1, Method::Nat))
 }
 
+pub(crate) fn shared(services: &[Service]) -> Vec<Arc<Service>> {
+    services.iter().cloned().map(Arc::new).collect()
+}
+
 /// An event in a few words.
 pub(crate) fn word(event: &Event) -> String {
     match event {
@@ -76,7 +80,7 @@ impl Scene {
     }
 
     pub(crate) fn after(services: Vec<Service>, memory: Memory, now: Duration) -> Self {
-        let monitor = Monitor::new(now, 1, &services, memory);
+        let monitor = Monitor::new(now, 1, &shared(&services), memory);
         let mut scene =
             Scene { now, monitor, services, told: Vec::new(), last: Actions::default(), running: BTreeMap::new() };
         scene.take();
@@ -143,7 +147,7 @@ impl Scene {
     }
 
     pub(crate) fn reload(&mut self, services: Vec<Service>) {
-        self.monitor.reload(self.now, &services);
+        self.monitor.reload(self.now, &shared(&services));
         self.services = services;
         self.take();
     }

@@ -3,6 +3,7 @@
 //! RELVS_RUNS says how many.
 
 use crate::oracle::{Oracle, Subject, Told, kind, socket, subject};
+use crate::scene::shared;
 use crate::world::{Dice, VIPS, services};
 use relvs_model::{
     Service, ServiceKey,
@@ -12,7 +13,10 @@ use relvs_proto::health::{Actions, Input, Monitor, ProbeId};
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::{IpAddr, SocketAddr},
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -51,7 +55,7 @@ impl Run {
         let mut dice = Dice::new(seed);
         let services = services(&mut dice);
         let now = Duration::from_secs(1_000_000);
-        let monitor = Monitor::new(now, seed, &services, Default::default());
+        let monitor = Monitor::new(now, seed, &shared(&services), Default::default());
         let mut oracle = Oracle::default();
         oracle.now = now;
         let late_ms = if dice.percent(30) { 40 } else { 0 };
@@ -157,11 +161,19 @@ impl Run {
         self.story(|| format!("reload {services:#?}"));
         if self.dice.percent(10) {
             // One that is tried and given up changes nothing.
-            self.monitor.clone().reload(self.now, &services);
+            self.monitor.clone().reload(self.now, &shared(&services));
             return;
         }
-        self.services = services;
-        self.monitor.reload(self.now, &self.services);
+        let before = std::mem::replace(&mut self.services, services);
+        if self.dice.percent(50) {
+            self.monitor.reload(self.now, &shared(&self.services));
+        } else {
+            let gone = before.iter().filter(|old| self.services.iter().all(|new| new.key != old.key));
+            let gone = gone.map(|old| (old.key, None));
+            let new = self.services.iter().filter(|new| !before.contains(new));
+            let new = new.map(|new| (new.key, Some(Arc::new(new.clone()))));
+            self.monitor.change(self.now, &gone.chain(new).collect::<Vec<_>>());
+        }
         self.oracle.reload(&self.services);
         self.check(true);
     }
@@ -178,7 +190,7 @@ impl Run {
         self.story(|| format!("restart {:#?}", self.services));
         self.running.clear();
         self.due.clear();
-        self.monitor = Monitor::new(self.now, self.dice.below(u64::MAX), &self.services, memory);
+        self.monitor = Monitor::new(self.now, self.dice.below(u64::MAX), &shared(&self.services), memory);
         self.oracle.now = self.now;
         self.oracle.restart(&self.services);
         self.check(true);
