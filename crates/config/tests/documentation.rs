@@ -1,5 +1,7 @@
 //! docs/configuration.md and docs/health-checks.md tell the truth: their examples are read as they say.
 
+#![allow(clippy::panic, reason = "a test ends at what it did not expect")]
+
 use relvs_config::parse_toml;
 
 const DOCUMENT: &str = include_str!("../../../docs/configuration.md");

@@ -10,7 +10,29 @@ pub(crate) fn text() -> String {
     let mut root = object(&ROOT);
     root.insert("$schema".to_owned(), json!("http://json-schema.org/draft-07/schema#"));
     root.insert("title".to_owned(), json!("relvs.toml"));
+    let shared = ROOT.all().into_iter().filter(|table| places(&ROOT, table) > 1);
+    let definitions = shared.map(|table| (name(table), Value::Object(object(table)))).collect();
+    root.insert("definitions".to_owned(), Value::Object(definitions));
     serde_json::to_string_pretty(&root).unwrap() + "\n"
+}
+
+/// In how many places a table stands.
+fn places(within: &'static Table, table: &Table) -> usize {
+    let tables = within.keys.iter().flat_map(|key| key.kind.tables());
+    tables.map(|found| usize::from(std::ptr::eq(found, table)) + places(found, table)).sum()
+}
+
+/// The name of a table's definition.
+fn name(table: &Table) -> String {
+    table.title.replace(['[', ']'], "")
+}
+
+/// A table, or where it is defined if it stands in several places.
+fn table(table: &'static Table) -> Value {
+    if places(&ROOT, table) > 1 {
+        return json!({ "$ref": format!("#/definitions/{}", name(table)) });
+    }
+    Value::Object(object(table))
 }
 
 fn object(table: &'static Table) -> Map<String, Value> {
@@ -57,8 +79,8 @@ fn kind(kind: &Kind) -> Map<String, Value> {
             json!({ "anyOf": [self::kind(one), { "type": "array", "items": self::kind(one) }] })
         }
         Kind::Either(kinds) => json!({ "anyOf": kinds.iter().map(self::kind).collect::<Vec<_>>() }),
-        Kind::Table(table) => Value::Object(object(table)),
-        Kind::Tables(table) => json!({ "type": "array", "items": object(table) }),
+        Kind::Table(of) => table(of),
+        Kind::Tables(of) => json!({ "type": "array", "items": table(of) }),
         Kind::Settings(table) => {
             let mut whole = object(table);
             let of = |setting: relvs_config::keys::Setting| {
@@ -75,10 +97,13 @@ fn kind(kind: &Kind) -> Map<String, Value> {
 }
 
 /// What of the value the schema refuses: as much of draft 7 as is used above.
-fn refused(schema: &Value, value: &Value, path: &str) -> Option<String> {
+fn refused(root: &Value, schema: &Value, value: &Value, path: &str) -> Option<String> {
+    if let Some(name) = schema["$ref"].as_str().and_then(|path| path.strip_prefix("#/definitions/")) {
+        return refused(root, &root["definitions"][name], value, path);
+    }
     let no = |why: &str| Some(format!("{path}: {why}: {value}"));
     if let Some(options) = schema["anyOf"].as_array() {
-        let fits = options.iter().any(|option| refused(option, value, path).is_none());
+        let fits = options.iter().any(|option| refused(root, option, value, path).is_none());
         return if fits { None } else { no("fits none") };
     }
     let is = match value {
@@ -102,7 +127,7 @@ fn refused(schema: &Value, value: &Value, path: &str) -> Option<String> {
         }
     }
     for element in value.as_array().into_iter().flatten() {
-        if let Some(why) = refused(&schema["items"], element, &format!("{path}[]")) {
+        if let Some(why) = refused(root, &schema["items"], element, &format!("{path}[]")) {
             return Some(why);
         }
     }
@@ -113,7 +138,7 @@ fn refused(schema: &Value, value: &Value, path: &str) -> Option<String> {
     for (name, within) in value.as_object().into_iter().flatten() {
         match schema["properties"].get(name) {
             Some(schema) => {
-                if let Some(why) = refused(schema, within, &format!("{path}.{name}")) {
+                if let Some(why) = refused(root, schema, within, &format!("{path}.{name}")) {
                     return Some(why);
                 }
             }
@@ -144,12 +169,12 @@ fn examples_of_the_guide_fit_and_mistakes_do_not() {
     let schema: Value = serde_json::from_str(&text()).unwrap();
     let judged = |text: &str| {
         let table = toml::de::DeTable::parse(text).unwrap();
-        refused(&schema, &value(&toml::de::DeValue::Table(table.get_ref().clone())), "")
+        refused(&schema, &schema, &value(&toml::de::DeValue::Table(table.get_ref().clone())), "")
     };
-    let guide = include_str!("../../../../docs/configuration.md");
-    let examples: Vec<&str> =
-        guide.split("```toml\n").skip(1).filter_map(|rest| Some(rest.split_once("```")?.0)).collect();
-    assert!(examples.len() >= 8, "{}", examples.len());
+    let guides = [include_str!("../../../../docs/configuration.md"), include_str!("../../../../docs/health-checks.md")];
+    let examples = guides.iter().flat_map(|guide| guide.split("```toml\n").skip(1));
+    let examples: Vec<&str> = examples.filter_map(|rest| Some(rest.split_once("```")?.0)).collect();
+    assert!(examples.len() >= 16, "{}", examples.len());
     for example in examples {
         assert_eq!(judged(example), None, "{example}");
     }
@@ -161,6 +186,8 @@ fn examples_of_the_guide_fit_and_mistakes_do_not() {
         ("[service]\nmark = 1\n", "type"),
         ("[[service]]\nmark = 1\npersistence = 1.5\n", "none"),
         ("[ipvs]\nsloppy_udp = 1\n", "unknown"),
+        ("[[service]]\nmark = 1\ndamping = { falls = 3 }\n", "missing"),
+        ("[[service]]\nmark = 1\ncheck = { type = \"htp\" }\n", "none"),
     ] {
         assert!(judged(wrong).is_some_and(|said| said.contains(why)), "{wrong}: {:?}", judged(wrong));
     }
