@@ -28,8 +28,14 @@ pub(super) struct Links {
 
 impl Links {
     pub(super) fn new(settings: &Settings) -> Self {
-        let mut names = BTreeSet::new();
-        let mut virtual_addresses = BTreeSet::new();
+        let mut links = Links { names: BTreeSet::new(), virtual_addresses: BTreeSet::new(), known: BTreeMap::new() };
+        links.widen(settings);
+        links
+    }
+
+    /// What other settings need as well. What the old ones needed stays: their addresses are still to be removed.
+    pub(super) fn widen(&mut self, settings: &Settings) {
+        let (names, virtual_addresses) = (&mut self.names, &mut self.virtual_addresses);
         let groups = settings.groups.iter().flat_map(|group| &group.track);
         let tracked = settings.instances.iter().flat_map(|instance| &instance.track).chain(groups);
         for tracked in tracked {
@@ -44,7 +50,6 @@ impl Links {
                 virtual_addresses.insert(address.address);
             }
         }
-        Links { names, virtual_addresses, known: BTreeMap::new() }
     }
 
     pub(super) fn index(&self, name: &str) -> Option<u32> {

@@ -59,9 +59,7 @@ impl Vrrp {
     /// Begins in the network namespace of the calling thread. Addresses that an earlier process has left behind are removed
     /// first. `told` is called in the thread, in order, and must not wait.
     pub fn start(settings: &Settings, told: impl FnMut(&Notification) + Send + 'static) -> Result<Vrrp, Error> {
-        if let Some(problem) = settings.problems().into_iter().find(|problem| problem.fatal) {
-            return Err(Error::Settings(problem.to_string()));
-        }
+        check(settings)?;
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
         let wake = Arc::new(wake.map_err(|e| Error::socket("open an eventfd", e))?);
         let (requests, received) = mpsc::channel();
@@ -98,6 +96,14 @@ impl Vrrp {
         self.ask(Request::Tracked { source, outcome })
     }
 
+    /// Other settings: what has not changed goes on, and what cannot be leaves everything as it was.
+    pub fn apply(&self, settings: &Settings) -> Result<(), Error> {
+        check(settings)?;
+        let (answer, answered) = mpsc::sync_channel(1);
+        self.ask(Request::Apply { settings: settings.clone(), answer })?;
+        answered.recv().map_err(|_| Error::Ended)?
+    }
+
     /// The end: masters say that they leave. Those that hand over keep their addresses until another is heard, for little
     /// more than an interval. Waits for that.
     pub fn stop(mut self, hand_over: bool) {
@@ -112,6 +118,11 @@ impl Vrrp {
             tracing::error!("the thread of the virtual routers has panicked");
         }
     }
+}
+
+fn check(settings: &Settings) -> Result<(), Error> {
+    let fatal = settings.problems().into_iter().find(|problem| problem.fatal);
+    fatal.map_or(Ok(()), |problem| Err(Error::Settings(problem.to_string())))
 }
 
 impl Drop for Vrrp {

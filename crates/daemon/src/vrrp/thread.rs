@@ -25,6 +25,7 @@ pub(super) enum Request {
     Status(mpsc::SyncSender<Status>),
     Command { name: String, command: Command, answer: mpsc::SyncSender<Result<(), Refused>> },
     Tracked { source: TrackSource, outcome: Outcome },
+    Apply { settings: Settings, answer: mpsc::SyncSender<Result<(), Error>> },
     Stop { hand_over: bool },
 }
 
@@ -76,7 +77,7 @@ impl Thread {
             requests,
             told,
         };
-        thread.open_sockets()?;
+        thread.open_sockets(None)?;
         Ok(thread)
     }
 
@@ -136,7 +137,7 @@ impl Thread {
         if Links::concerned(&mut self.events)? || missing {
             let changed = self.links.refresh(&mut self.network)?;
             if !changed.is_empty() {
-                self.open_sockets()?;
+                self.open_sockets(None)?;
                 self.tell_links(changed);
             }
         }
@@ -180,15 +181,32 @@ impl Thread {
             Request::Tracked { source, outcome } => {
                 self.router.handle(now, Input::Tracked { source: &source, outcome });
             }
+            Request::Apply { settings, answer } => drop(answer.send(self.apply(settings))),
             Request::Stop { hand_over } => self.router.handle(now, Input::Stop { hand_over }),
         }
         self.act();
     }
 
+    /// Other settings. The interfaces that they need are known, and heard, before the machine has them.
+    fn apply(&mut self, settings: Settings) -> Result<(), Error> {
+        self.links.widen(&settings);
+        let changed = self.links.refresh(&mut self.network)?;
+        let old = std::mem::replace(&mut self.settings, settings);
+        if let Err(e) = self.open_sockets(Some(&old)) {
+            self.settings = old;
+            return Err(e);
+        }
+        self.tell_links(changed);
+        self.router.reconfigure(self.now(), &self.settings);
+        self.act();
+        self.open_sockets(None)
+    }
+
     /// Sockets on the interfaces that are there; an interface that came back has another index, and wants new ones.
-    fn open_sockets(&mut self) -> Result<(), Error> {
-        let wanted: BTreeSet<(&str, bool)> =
-            self.settings.instances.iter().map(|i| (i.interface.as_str(), i.is_ipv6())).collect();
+    /// Those of other settings, the old ones, are kept for their last word.
+    fn open_sockets(&mut self, and: Option<&Settings>) -> Result<(), Error> {
+        let instances = self.settings.instances.iter().chain(and.iter().flat_map(|and| &and.instances));
+        let wanted: BTreeSet<(&str, bool)> = instances.map(|i| (i.interface.as_str(), i.is_ipv6())).collect();
         let wanted: Vec<(&str, u32, bool)> = wanted
             .into_iter()
             .filter_map(|(name, is_ipv6)| self.links.index(name).map(|index| (name, index, is_ipv6)))

@@ -244,3 +244,30 @@ fn addresses_come_back_when_someone_removes_them() {
     relvs.stop(false);
     assert!(!has(near, kind.address(100)));
 }
+
+#[test]
+fn other_settings_leave_the_state_and_what_cannot_be_leaves_all() {
+    if !possible() {
+        return;
+    }
+    let kind = kind("version 3", Version::V3, 100);
+    let scene = Scene { kind, link: Link::new(), told: Arc::default() };
+    let relvs = scene.relvs(100);
+    scene.wait(&relvs, State::Master, kind.down(), "alone").unwrap();
+    let mut settings = kind.settings(120);
+    settings.instances[0].addresses.pop();
+    settings.instances[0].excluded = vec![VirtualAddress::new(kind.address(102))];
+    relvs.apply(&settings).unwrap();
+    let near = &scene.link.near;
+    until("one address came, one went", kind.down(), || has(near, kind.address(102)) && !has(near, kind.address(101)))
+        .unwrap();
+    assert!(has(near, kind.address(100)));
+    settings.instances[0].router_id = 0;
+    assert!(relvs.apply(&settings).unwrap_err().to_string().contains("router_id"));
+    let status = relvs.status().unwrap().instances.remove(0);
+    assert_eq!((status.state, status.effective_priority, status.statistics.become_master), (State::Master, 120, 1));
+    relvs.apply(&Settings::default()).unwrap();
+    assert!(!has(near, kind.address(100)) && !has(near, kind.address(102)));
+    assert!(relvs.status().unwrap().instances.is_empty());
+    relvs.stop(true);
+}

@@ -18,6 +18,7 @@ mod instance;
 pub mod packet;
 mod peers;
 mod receive;
+mod reconfigure;
 mod router;
 mod timers;
 mod track;

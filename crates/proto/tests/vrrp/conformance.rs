@@ -1,7 +1,8 @@
 //! Recorded cases: what happens, and what the machine does, line by line (`conformance/*.txt`).
 //!
 //! Lines that begin with `|` are what the machine does; `RELVS_REGENERATE=1` writes them anew. All others are the case:
-//! `case`, `from` (the RFC's section), `router` and `group` (settings), and what happens at which second.
+//! `case`, `from` (the RFC's section), `router` and `group` (settings; later ones are for the next `reload`), and what happens
+//! at which second.
 
 use crate::script::{Run, settings};
 use std::{fmt::Write as _, fs, path::PathBuf};
@@ -15,6 +16,7 @@ fn played(text: &str) -> (String, Vec<String>) {
     let (mut out, mut names) = (String::new(), Vec::new());
     let mut run: Option<Run> = None;
     let mut heads: Vec<String> = Vec::new();
+    let mut reloading = false;
     for line in text.lines().filter(|line| !line.trim_start().starts_with('|')) {
         let words = line.trim();
         let word = words.split(' ').next().unwrap_or_default();
@@ -24,9 +26,17 @@ fn played(text: &str) -> (String, Vec<String>) {
             "case" => {
                 run = None;
                 heads.clear();
+                reloading = false;
                 names.push(words.to_owned());
             }
-            "router" | "group" | "startup-delay" => heads.push(words.to_owned()),
+            "router" | "group" | "startup-delay" => {
+                // After something has happened these are the other settings of a reload.
+                if run.is_some() && !reloading {
+                    heads.clear();
+                    reloading = true;
+                }
+                heads.push(words.to_owned());
+            }
             _ => {
                 let run = run.get_or_insert_with(|| Run::new(&settings(&heads)));
                 let (at, what) = words.split_once(' ').unwrap_or_else(|| panic!("`{line}`: a time and what happens"));
@@ -37,7 +47,9 @@ fn played(text: &str) -> (String, Vec<String>) {
                 }
                 out.push_str(&before);
                 writeln!(out, "{}", line.trim_end()).unwrap();
-                for said in run.happens(at, what) {
+                let happens = if what == "reload" { run.reload(at, &heads) } else { run.happens(at, what) };
+                reloading = false;
+                for said in happens {
                     writeln!(out, "        | {said}").unwrap();
                 }
                 continue;

@@ -142,6 +142,13 @@ impl Run {
         panic!("too many timers: {said:?}");
     }
 
+    /// Other settings.
+    pub(crate) fn reload(&mut self, at: Duration, heads: &[String]) -> Vec<String> {
+        self.settings = settings(heads);
+        self.router.reconfigure(at, &self.settings);
+        self.said(at)
+    }
+
     /// Something happens.
     pub(crate) fn happens(&mut self, at: Duration, what: &str) -> Vec<String> {
         let words: Vec<&str> = what.split_whitespace().collect();
