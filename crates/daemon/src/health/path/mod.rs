@@ -26,6 +26,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
+use tokio::sync::OnceCell;
 
 /// The way to a server is looked up again after this time.
 const KEPT: Duration = Duration::from_millis(500);
@@ -45,7 +46,7 @@ struct Way {
 /// The ways of probes to VIPs. Nothing is made before one is needed.
 #[derive(Debug, Default)]
 pub(super) struct Paths {
-    made: Mutex<Option<Arc<Made>>>,
+    made: OnceCell<Arc<Made>>,
 }
 
 /// What was made for the first probe.
@@ -75,7 +76,8 @@ impl Paths {
         from: Option<IpAddr>,
         protocol: Protocol,
     ) -> Result<Seat, String> {
-        let made = self.made().map_err(|why| format!("no way through the data path: {why}"))?;
+        let made =
+            self.made.get_or_try_init(make).await.map_err(|why| format!("no way through the data path: {why}"))?;
         if asked.address.is_ipv4() != path.vip.is_ipv4() {
             return Err(format!("{} and {} are of two families", asked.address, path.vip));
         }
@@ -87,22 +89,18 @@ impl Paths {
         let tunnel = (path.method == Method::Tun).then_some(asked.address);
         made.stack.own(source)?;
         let port = made.carrier.take(path.vip, protocol, Way { hop, tunnel })?;
-        Ok(Seat { made, vip: path.vip, port, source })
+        Ok(Seat { made: made.clone(), vip: path.vip, port, source })
     }
+}
 
-    fn made(&self) -> Result<Arc<Made>, String> {
-        // What stands there is whole, whoever panicked.
-        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(made) = &*made {
-            return Ok(made.clone());
-        }
-        let (stack, tap) = Stack::make()?;
-        let carrier = Carrier::start(tap)?;
-        let network = Mutex::new(Network::open().map_err(|e| e.to_string())?);
-        let fresh = Arc::new(Made { stack, carrier, network, known: Mutex::default() });
-        *made = Some(fresh.clone());
-        Ok(fresh)
-    }
+/// Makes what all of them share. If that fails the next probe tries again.
+async fn make() -> Result<Arc<Made>, String> {
+    // The kernel takes its time; the other probes go on meanwhile.
+    let made = tokio::task::spawn_blocking(Stack::make).await;
+    let (stack, tap) = made.map_err(|_| "it was given up".to_owned())??;
+    let carrier = Carrier::start(tap)?;
+    let network = Mutex::new(Network::open().map_err(|e| e.to_string())?);
+    Ok(Arc::new(Made { stack, carrier, network, known: Mutex::default() }))
 }
 
 impl Made {
