@@ -15,11 +15,13 @@ const TRIES: usize = 16;
 
 pub(super) struct Remote {
     client: Client,
+    /// The services that came with an answer about something else, until they are asked for.
+    listed: Option<Vec<Service>>,
 }
 
 impl Remote {
     pub(super) fn new(client: Client) -> Self {
-        Remote { client }
+        Remote { client, listed: None }
     }
 
     /// Carries out what changes the configuration, as one change.
@@ -84,7 +86,11 @@ impl Director for Remote {
     }
 
     fn services(&mut self) -> Result<Vec<ServiceView>, Denied> {
-        Ok(self.client.services().map_err(failed)?.iter().map(view).collect())
+        let services = match self.listed.take() {
+            Some(services) => services,
+            None => self.client.services().map_err(failed)?,
+        };
+        Ok(services.iter().map(view).collect())
     }
 
     fn service(&mut self, key: &ServiceKey) -> Result<ServiceView, Denied> {
@@ -102,8 +108,10 @@ impl Director for Remote {
     }
 
     fn size(&mut self) -> Result<u32, Denied> {
-        let flows = self.client.status().map_err(failed)?.flows;
-        Ok(u32::try_from(flows.capacity).unwrap_or(u32::MAX))
+        // A listing asks this first: of thousands of services one answer is enough.
+        let status = self.client.status().map_err(failed)?;
+        self.listed = Some(status.services);
+        Ok(u32::try_from(status.flows.capacity).unwrap_or(u32::MAX))
     }
 
     fn connections(&mut self, show: &mut dyn FnMut(&ConnectionView) -> io::Result<()>) -> Result<(), Denied> {

@@ -93,6 +93,36 @@ fn two_writers_and_one_is_told() {
 }
 
 #[test]
+fn of_two_writers_at_the_same_moment_one_wins() {
+    let Some(bed) = bed(2) else { return };
+    let [target, _] = bed.targets(80);
+    for round in 0..50 {
+        let there = client(&bed).configuration().unwrap();
+        let revision = there.revision.unwrap();
+        // By the body, and by If-Match: whoever comes first.
+        let weights = [10 + 2 * round, 11 + 2 * round];
+        let whole = |weight| {
+            let mut wanted = there.clone();
+            wanted.services[0].servers[0].weight = weight;
+            client(&bed).replace(&wanted, How::default())
+        };
+        let how = How { revision: Some(revision), ..How::default() };
+        let made = std::thread::scope(|scope| {
+            let other = scope.spawn(|| client(&bed).edit(&[weight(&bed, "s1", target, weights[1])], how));
+            [whole(weights[0]), other.join().unwrap()]
+        });
+        let won = made.iter().position(Result::is_ok).expect("nobody won");
+        let [first, second] = made;
+        let (winner, loser) = if won == 0 { (first, second) } else { (second, first) };
+        let failure = refused(loser);
+        assert_eq!((winner.unwrap().revision, failure.code), (revision + 1, Code::Revision));
+        assert_eq!(failure.revision, Some(revision + 1));
+        let after = client(&bed).configuration().unwrap();
+        assert_eq!((after.revision, after.services[0].servers[0].weight), (Some(revision + 1), weights[won]));
+    }
+}
+
+#[test]
 fn a_dry_run_and_what_is_refused_change_nothing() {
     let Some(bed) = bed(2) else { return };
     let client = client(&bed);

@@ -292,9 +292,9 @@ impl Director {
         self.counts.in_passes += self.pass;
         self.expired += self.last.expired;
         self.forget_retired(begin)?;
-        if self.memory.is_long() {
-            self.memory.write(&self.control, &self.statistics, &self.own)?;
-        }
+        // What cannot be written now is tried again; the rest of the second's work does not wait for it.
+        let is_long = self.memory.is_long();
+        let written = if is_long { self.memory.write(&self.control, &self.statistics, &self.own) } else { Ok(()) };
         if begin - self.refreshed >= FRESH {
             self.refreshed = begin;
             self.keep_fresh()?;
@@ -303,7 +303,7 @@ impl Director {
             self.believed = begin;
             self.forget_path_mtus()?;
         }
-        Ok(())
+        written
     }
 
     /// What SIGTERM leaves.

@@ -12,9 +12,11 @@ use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
     fs, io,
+    num::NonZero,
     os::fd::AsFd as _,
     path::{Path, PathBuf},
-    sync::Mutex,
+    sync::{Mutex, PoisonError},
+    thread,
 };
 
 /// Maps beside the areas that outlive a program: a new one goes on with them.
@@ -42,6 +44,8 @@ pub(super) const STAGES: [&str; Stage::COUNT] = [
 ];
 /// The other programs of a director.
 const PROGRAMS: [&str; 3] = ["director", "clock", "pass"];
+/// Programs that are verified at once.
+const MOST_THREADS: usize = 8;
 /// What the names of pinned stages begin with. A bpffs allows no dots.
 const TAILS: &str = "TAILS-";
 
@@ -104,9 +108,7 @@ impl Kernel {
             }
         }
         let mut bpf = loader.load(object).map_err(|e| Error::Load(Error::chain(&e)))?;
-        for name in PROGRAMS.into_iter().chain(STAGES) {
-            xdp(&mut bpf, name)?.load().map_err(|e| Error::Load(format!("{name}: {}", Error::chain(&e))))?;
-        }
+        verify(&mut bpf)?;
         let mut areas = BTreeMap::new();
         for area in Area::ALL {
             let words = area.words() * area.records(&sizes) as usize;
@@ -199,6 +201,33 @@ pub(super) fn connect(bpf: &mut Ebpf) -> Result<ProgramArray<MapData>, Error> {
         tails.set(index as u32, fd, 0).map_err(|e| Error::map("TAILS", e))?;
     }
     Ok(tails)
+}
+
+/// Loads the programs of a director. The kernel verifies each by itself, which is most of what a start takes, so each CPU
+/// has one at a time.
+fn verify(bpf: &mut Ebpf) -> Result<(), Error> {
+    for name in PROGRAMS.into_iter().chain(STAGES) {
+        // Whether it is there.
+        xdp(bpf, name)?;
+    }
+    let wanted = |name: &str| PROGRAMS.contains(&name) || STAGES.contains(&name);
+    let all: Vec<_> = bpf.programs_mut().filter(|(name, _)| wanted(name)).collect();
+    let rest = Mutex::new(all.into_iter());
+    let work = || -> Result<(), Error> {
+        loop {
+            let next = rest.lock().unwrap_or_else(PoisonError::into_inner).next();
+            let Some((name, program)) = next else { return Ok(()) };
+            let xdp: &mut Xdp = program.try_into().map_err(|_| Error::Missing(format!("XDP program {name}")))?;
+            xdp.load().map_err(|e| Error::Load(format!("{name}: {}", Error::chain(&e))))?;
+        }
+    };
+    let threads = thread::available_parallelism().map_or(1, NonZero::get).min(MOST_THREADS);
+    thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+        let mine = work();
+        let theirs = others.into_iter().map(|other| other.join().unwrap_or(Err(Error::Full("threads"))));
+        theirs.fold(mine, Result::and)
+    })
 }
 
 /// A program of the object.

@@ -378,6 +378,16 @@ impl World {
                 return Err(format!("counters of {number}: host {:?}, kernel {:?}", counts.0, counts.1));
             }
         }
+        // All at once it is the same, whatever the end.
+        let last = self.plan.servers().map(|(number, ..)| number).max().unwrap_or(0);
+        for end in [0, 1, last, last + 1, u32::MAX] {
+            let (mut host, mut of_kernel) = (Vec::new(), Vec::new());
+            self.memory.counters_below(end, &mut |number, counts| host.push((number, counts))).unwrap();
+            kernel.counters_below(end, &mut |number, counts| of_kernel.push((number, counts))).unwrap();
+            if host != of_kernel {
+                return Err(format!("counters below {end}: host {host:?}, kernel {of_kernel:?}"));
+            }
+        }
         Ok(())
     }
 }
