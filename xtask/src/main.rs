@@ -8,6 +8,7 @@ mod check;
 mod deb;
 mod packages;
 mod run;
+mod schemathesis;
 mod shell;
 mod tidy;
 

@@ -1,6 +1,6 @@
 //! The commands that run the product: demo, test, bench.
 
-use crate::{deb, packages, shell};
+use crate::{deb, packages, schemathesis, shell};
 use anyhow::{Context as _, Result};
 use std::process::Command;
 
@@ -20,6 +20,7 @@ pub(crate) fn test(arguments: &[&str]) -> Result<()> {
     packages::setup(Some("test"))?;
     packages::setup(Some("deb"))?;
     packages::setup(Some("oracle"))?;
+    schemathesis::setup()?;
     if !shell::is_root() {
         println!("not root: the tests that make network namespaces or load programs will say that they skip");
     }

@@ -84,7 +84,6 @@ pub fn run(options: &Options) -> Result<(), Error> {
     let prepared = listeners.prepare(&state.listeners).map_err(Error)?;
     let mut director = Director::start(run_dir, options.source.clone(), state, listeners).map_err(Error::one)?;
     director.listeners.commit(prepared);
-    director.listeners.open_control().map_err(Error::one)?;
     let ended = runtime.block_on(serve(director, questions, events, options));
     beside.shutdown_timeout(CLIENTS);
     ended
@@ -114,6 +113,8 @@ async fn serve(
     let on = |kind| signal(kind).map_err(Error::one);
     let (mut end, mut interrupt, mut hangup) =
         (on(SignalKind::terminate())?, on(SignalKind::interrupt())?, on(SignalKind::hangup())?);
+    // Who can connect may send signals too, and expect them to be understood.
+    director.listeners.open_control().map_err(Error::one)?;
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut estimate = interval(ESTIMATE);

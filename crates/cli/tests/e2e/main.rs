@@ -11,6 +11,7 @@ mod changes;
 mod checks;
 mod commands;
 mod configuration;
+mod described;
 mod directors;
 mod drain;
 mod examples;

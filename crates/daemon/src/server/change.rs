@@ -16,9 +16,11 @@ use serde::Deserialize;
 #[utoipa::path(put, path = "/v1/configuration",
     params(
         ("dry_run" = Option<bool>, Query, description = "only say what would change"),
-        ("If-Match" = Option<String>, Header, description = "the revision that must be in force"),
+        ("If-Match" = Option<String>, Header, pattern = r#"^("\d{1,19}"|\d{1,19}|\*)$"#, description = "the revision that must be in force"),
     ),
-    request_body = Configuration,
+    request_body(content = Configuration, example = json!({"services": [{
+        "key": {"protocol": "tcp", "address": "192.0.2.100", "port": 80}, "scheduler": "wrr",
+        "servers": [{"address": "10.0.0.11", "port": 80, "weight": 2, "method": "dr"}]}]})),
     responses(
         (status = 200, description = "what changed", body = Outcome,
             headers(("ETag" = String, description = "the revision that is in force now"))),
@@ -44,9 +46,16 @@ pub(super) async fn replace(
 #[utoipa::path(post, path = "/v1/changes",
     params(
         ("dry_run" = Option<bool>, Query, description = "only say what would change"),
-        ("If-Match" = Option<String>, Header, description = "the revision that must be in force"),
+        ("If-Match" = Option<String>, Header, pattern = r#"^("\d{1,19}"|\d{1,19}|\*)$"#, description = "the revision that must be in force"),
     ),
-    request_body = Changes,
+    request_body(content = Changes, example = json!({"changes": [
+        {"clear": {}},
+        {"add_service": {"key": {"protocol": "tcp", "address": "192.0.2.100", "port": 80}, "scheduler": "wlc", "servers": []}},
+        {"add_server": {"service": {"protocol": "tcp", "address": "192.0.2.100", "port": 80},
+            "server": {"address": "10.0.0.12", "port": 80, "weight": 1, "method": "dr"}}},
+        {"edit_server": {"service": {"protocol": "tcp", "address": "192.0.2.100", "port": 80},
+            "address": "10.0.0.12", "weight": 0}},
+        {"set_timeouts": {"tcp_s": 600}}]})),
     responses(
         (status = 200, description = "what changed", body = Outcome,
             headers(("ETag" = String, description = "the revision that is in force now"))),
@@ -76,7 +85,7 @@ pub(super) struct Whose {
 
 /// Counters begin at nothing: a service's and its servers', or everything's.
 #[utoipa::path(post, path = "/v1/zero",
-    params(("service" = Option<String>, Query, description = "whose, as in 192.0.2.100:80/tcp or mark:7")),
+    params(("service" = Option<String>, Query, pattern = r"^((\d{1,3}(\.\d{1,3}){3}|\[[0-9a-fA-F:.]+\]):\d{1,5}(/(tcp|udp|sctp))?|mark:\d{1,10}(/ipv[46])?)$", description = "whose, as in 192.0.2.100:80/tcp or mark:7")),
     responses(
         (status = 200, description = "done", body = Outcome),
         (status = 400, description = "the service's key cannot be read", body = Failure),

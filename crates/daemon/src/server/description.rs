@@ -36,7 +36,30 @@ struct Description;
 
 /// The document.
 pub(crate) fn text() -> Result<String, serde_json::Error> {
-    Ok(Description::openapi().to_pretty_json()? + "\n")
+    Ok(unsigned(&Description::openapi().to_pretty_json()?))
+}
+
+/// The document with the whole range of numbers that have no sign: OpenAPI's formats are those with one, and utoipa names
+/// them all the same.
+fn unsigned(document: &str) -> String {
+    let lines: Vec<&str> = document.lines().collect();
+    let mut out = String::with_capacity(document.len() + document.len() / 8);
+    for (at, line) in lines.iter().enumerate() {
+        // What it means, and what it is otherwise, may stand between.
+        let mut next = lines.iter().skip(at + 1).map(|line| line.trim_start());
+        let after = next.find(|line| !["\"description\"", "\"default\""].iter().any(|key| line.starts_with(key)));
+        let unsigned = after.is_some_and(|line| line.trim_end_matches(',') == "\"minimum\": 0");
+        let indent = &line[..line.len() - line.trim_start().len()];
+        match line.trim_start() {
+            "\"format\": \"int32\"," if unsigned => {
+                out.push_str(&format!("{indent}\"format\": \"int64\",\n{indent}\"maximum\": {},", u32::MAX));
+            }
+            "\"format\": \"int64\"," if unsigned => out.push_str(&format!("{indent}\"maximum\": {},", u64::MAX)),
+            _ => out.push_str(line),
+        }
+        out.push('\n');
+    }
+    out
 }
 
 pub(super) async fn description() -> Response {

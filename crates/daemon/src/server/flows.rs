@@ -37,8 +37,8 @@ pub(super) struct Filter {
 /// Flows and templates of persistence at this moment: a JSON object on each line.
 #[utoipa::path(get, path = "/v1/flows",
     params(
-        ("client" = Option<String>, Query, description = "of this client, or of this network's, as in 198.51.100.0/24"),
-        ("service" = Option<String>, Query, description = "of this service, as in 192.0.2.100:80/tcp or mark:7"),
+        ("client" = Option<String>, Query, pattern = r"^[0-9a-fA-F:.]+(/\d{1,3})?$", description = "of this client, or of this network's, as in 198.51.100.0/24"),
+        ("service" = Option<String>, Query, pattern = r"^((\d{1,3}(\.\d{1,3}){3}|\[[0-9a-fA-F:.]+\]):\d{1,5}(/(tcp|udp|sctp))?|mark:\d{1,10}(/ipv[46])?)$", description = "of this service, as in 192.0.2.100:80/tcp or mark:7"),
         ("limit" = Option<u64>, Query, description = "so many"),
     ),
     responses(

@@ -25,7 +25,7 @@ pub(super) async fn all(State(asker): State<Asker>) -> Answer {
 
 /// A service, and what it does.
 #[utoipa::path(get, path = "/v1/services/{key}",
-    params(("key" = String, Path, description = "as in 192.0.2.100:80/tcp or mark:7")),
+    params(("key" = String, Path, pattern = r"^((\d{1,3}(\.\d{1,3}){3}|\[[0-9a-fA-F:.]+\]):\d{1,5}(/(tcp|udp|sctp))?|mark:\d{1,10}(/ipv[46])?)$", example = "192.0.2.100:80/tcp", description = "as in 192.0.2.100:80/tcp or mark:7")),
     responses(
         (status = 200, description = "the service", body = Service),
         (status = 400, description = "the key cannot be read", body = Failure),
@@ -44,9 +44,9 @@ pub(super) async fn one(State(asker): State<Asker>, Path(text): Path<String>) ->
 /// A service goes, with its servers.
 #[utoipa::path(delete, path = "/v1/services/{key}",
     params(
-        ("key" = String, Path, description = "as in 192.0.2.100:80/tcp or mark:7"),
+        ("key" = String, Path, pattern = r"^((\d{1,3}(\.\d{1,3}){3}|\[[0-9a-fA-F:.]+\]):\d{1,5}(/(tcp|udp|sctp))?|mark:\d{1,10}(/ipv[46])?)$", example = "192.0.2.100:80/tcp", description = "as in 192.0.2.100:80/tcp or mark:7"),
         ("dry_run" = Option<bool>, Query, description = "only say what would change"),
-        ("If-Match" = Option<String>, Header, description = "the revision that must be in force"),
+        ("If-Match" = Option<String>, Header, pattern = r#"^("\d{1,19}"|\d{1,19}|\*)$"#, description = "the revision that must be in force"),
     ),
     responses(
         (status = 200, description = "what changed", body = Outcome),
