@@ -5,6 +5,7 @@
 //! take, and never runs a script: what is told to scripts goes to the caller.
 
 mod addresses;
+mod claim;
 mod links;
 mod socket;
 mod thread;
@@ -22,7 +23,7 @@ use thread::{Request, Thread};
 /// Why virtual routers could not begin, or the thread was lost.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The settings have fatal problems; the first of them.
+    /// The settings have fatal problems, the first of them; or another process has one of the virtual routers.
     #[error("{0}")]
     Settings(String),
     /// The kernel's network configuration could not be read or changed.

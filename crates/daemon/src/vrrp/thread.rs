@@ -2,6 +2,7 @@
 
 use super::{
     Error, addresses,
+    claim::Claims,
     links::{Known, Links},
     socket::Sockets,
 };
@@ -45,6 +46,7 @@ pub(super) struct Thread {
     network: Network,
     events: Events,
     links: Links,
+    claims: Claims,
     sockets: Vec<Sockets>,
     wake: Arc<OwnedFd>,
     requests: mpsc::Receiver<Request>,
@@ -58,6 +60,8 @@ impl Thread {
         requests: mpsc::Receiver<Request>,
         told: Told,
     ) -> Result<Self, Error> {
+        let mut claims = Claims::default();
+        claims.extend(settings)?;
         // Changes are listened for before the first look, so that none falls between.
         let events = Events::open()?;
         let mut network = Network::open()?;
@@ -72,6 +76,7 @@ impl Thread {
             network,
             events,
             links,
+            claims,
             sockets: Vec::new(),
             wake,
             requests,
@@ -189,6 +194,7 @@ impl Thread {
 
     /// Other settings. The interfaces that they need are known, and heard, before the machine has them.
     fn apply(&mut self, settings: Settings) -> Result<(), Error> {
+        self.claims.extend(&settings)?;
         self.links.widen(&settings);
         let changed = self.links.refresh(&mut self.network)?;
         let old = std::mem::replace(&mut self.settings, settings);

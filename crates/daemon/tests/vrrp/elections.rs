@@ -271,3 +271,21 @@ fn other_settings_leave_the_state_and_what_cannot_be_leaves_all() {
     assert!(relvs.status().unwrap().instances.is_empty());
     relvs.stop(true);
 }
+
+#[test]
+fn a_second_process_for_one_virtual_router_is_refused() {
+    if !possible() {
+        return;
+    }
+    let kind = kind("version 3", Version::V3, 100);
+    let scene = Scene { kind, link: Link::new(), told: Arc::default() };
+    let first = scene.relvs(100);
+    let start = |settings: Settings| scene.link.near.run(move || Vrrp::start(&settings, |_| {})).unwrap();
+    let refused = start(kind.settings(50)).unwrap_err().to_string();
+    assert_eq!(refused, "VI: another process has virtual router 51 on eth0 (IPv4): end it, or choose another number");
+    let mut other = kind.settings(50);
+    other.instances[0].router_id = 52;
+    start(other).unwrap().stop(false);
+    first.stop(false);
+    start(kind.settings(50)).unwrap().stop(false);
+}
