@@ -35,7 +35,10 @@ pub(crate) fn all() -> Result<()> {
 
 fn fmt() -> Result<()> {
     shell::run(shell::cargo().args(["fmt", "--all", "--check"]))?;
-    shell::run(shell::cargo().args(["fmt", "--check", "--manifest-path", bpf::MANIFEST]))
+    for manifest in [bpf::MANIFEST, "fuzz/Cargo.toml"] {
+        shell::run(shell::cargo().args(["fmt", "--check", "--manifest-path", manifest]))?;
+    }
+    Ok(())
 }
 
 fn clippy() -> Result<()> {

@@ -6,6 +6,7 @@
 mod bpf;
 mod check;
 mod deb;
+mod fuzz;
 mod packages;
 mod run;
 mod schemathesis;
@@ -36,6 +37,7 @@ fn command(arguments: &[&str]) -> Result<()> {
         ("test", _) => run::test(rest),
         ("bench", _) => run::bench(rest),
         ("deb", _) => deb::deb(rest),
+        ("fuzz", _) => fuzz::fuzz(rest),
         ("check", []) => check::all(),
         ("tidy", []) => tidy::check(),
         ("setup", []) => packages::setup(None),

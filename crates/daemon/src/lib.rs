@@ -15,6 +15,7 @@ pub mod realserver;
 mod run;
 mod server;
 mod service_manager;
+pub mod untrusted;
 pub mod vrrp;
 
 pub use configuration::{Source, read};

@@ -33,6 +33,20 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("relvs-lab", &["relvs-config", "relvs-model"]),
     ("relvs", &["relvs-api", "relvs-config", "relvs-daemon", "relvs-ipvsadm", "relvs-lab", "relvs-model"]),
     ("relvs-bench", &["relvs-control", "relvs-core", "relvs-dataplane", "relvs-model"]),
+    (
+        "relvs-fuzz",
+        &[
+            "relvs-api",
+            "relvs-config",
+            "relvs-control",
+            "relvs-core",
+            "relvs-daemon",
+            "relvs-dataplane",
+            "relvs-ipvsadm",
+            "relvs-model",
+            "relvs-net",
+        ],
+    ),
     ("xtask", &[]),
 ];
 

@@ -2,6 +2,7 @@
 
 use crate::bed::{Bed, assert_shares, text};
 use crate::configuration::tcp;
+use relvs_lab::traffic::UdpExchange;
 use relvs_lab::{Shape, Topology};
 use relvs_model::Method;
 use std::io::Write as _;
@@ -138,6 +139,8 @@ fn a_script_runs_unchanged_and_serves() {
     assert_shares(&web, &[("s1", 40), ("s2", 20), ("s3", 20)]);
     let shop = admin.bed.requests(SocketAddr::new(vip, 81), 10);
     assert_eq!(shop.servers.len(), 1, "{shop}");
+    let names = UdpExchange::new(SocketAddr::new(vip, 53), 10).run(admin.bed.client()).unwrap();
+    assert_shares(&names, &[("s2", 5), ("s3", 5)]);
 
     // What was counted is listed, and begins anew with -Z.
     let stats = admin.listing("-L -n --stats --exact");
@@ -152,6 +155,24 @@ fn a_script_runs_unchanged_and_serves() {
     let of_web = connections.lines().filter(|line| line.contains(&format!("{vip}:80"))).count();
     assert_eq!(of_web, 80, "{connections}");
     assert!(connections.contains(&format!("{vip}:81")), "{connections}");
+
+    // Each listing for programs: what it lists, by the name of its array, or of a figure.
+    for (listing, holds, least) in [
+        ("-L -n", "services", 3),
+        ("-L -n --stats", "services", 3),
+        ("-L -n --rate", "services", 3),
+        ("-L -n --thresholds", "services", 3),
+        ("-L -n --persistent-conn", "services", 3),
+        ("-L -c -n", "connections", 90),
+        ("-L --daemon", "daemons", 0),
+        ("-L --timeout", "tcp_s", 1800),
+        ("-L -n -t $1:80", "services", 1),
+    ] {
+        let said = admin.says(&format!("ipvsadm {listing} --json"), "");
+        let json: serde_json::Value = serde_json::from_str(&said).unwrap_or_else(|e| panic!("{listing}: {e}: {said}"));
+        let found = json[holds].as_array().map(Vec::len).or_else(|| json[holds].as_u64().map(|n| n as usize));
+        assert!(found.is_some_and(|found| found >= least), "{listing}: {found:?} of {least}: {said}");
+    }
 }
 
 #[test]

@@ -5,8 +5,9 @@ use super::{
     machine::{Machine, View},
 };
 use crate::realserver::answers::ask_each;
+use relvs_api::Client;
 use relvs_model::State;
-use relvs_net::{Error, Network, Resolution, sysctl};
+use relvs_net::{Error, Link, Network, Resolution, sysctl};
 use std::{
     collections::BTreeSet,
     fs,
@@ -31,6 +32,11 @@ pub(super) fn machine(state: &State, request: &Request) -> Result<Machine, Error
         kernel: fs::read_to_string("/proc/sys/kernel/osrelease").ok().and_then(|text| kernel(&text)),
         ..Machine::default()
     };
+    // Pins are seen only where the bpffs is mounted, as it may be for the director's own service alone.
+    if let Ok(status) = Client::new(&request.run_dir).status() {
+        let served = |link: &&Link| status.interfaces.iter().any(|served| served.name == link.name);
+        machine.ours.extend(machine.links.iter().filter(served).map(|link| link.index));
+    }
     for link in &machine.links {
         for (family, four) in [("ipv4", true), ("ipv6", false)] {
             let key = sysctl::Key::interface(family, &link.name, "forwarding");

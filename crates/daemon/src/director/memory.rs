@@ -200,6 +200,16 @@ fn remove(path: &Path) -> Result<(), Error> {
     }
 }
 
+/// What the texts of `control.json` and of whole lines of `control.log` say; none if they contradict each other.
+pub(super) fn told(whole: &[u8], lines: &[u8]) -> Option<Left> {
+    let Whole { control, statistics, director, .. } = serde_json::from_slice(whole).ok()?;
+    let mut left = Some(Left { control, statistics, director });
+    for line in lines.split_inclusive(|byte| *byte == b'\n') {
+        left = Some(follow(left, serde_json::from_slice(line).ok()?)?);
+    }
+    left.filter(|left| left.control.agrees().is_ok())
+}
+
 /// What is left after one more line.
 fn follow(left: Option<Left>, line: Line) -> Option<Left> {
     let Line { anew, control, statistics, director, .. } = line;

@@ -32,6 +32,11 @@ use std::{
 };
 use ways::Ways;
 
+/// What was applied, as an earlier daemon wrote it down.
+pub(crate) fn remembered(whole: &[u8], lines: &[u8]) -> Option<Control> {
+    memory::told(whole, lines).map(|left| left.control)
+}
+
 /// What a director cannot do.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {

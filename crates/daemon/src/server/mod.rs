@@ -38,6 +38,7 @@ use tokio::sync::{
 };
 
 pub(crate) use listeners::Listeners;
+pub(crate) use request::parse;
 
 /// What a client asks, or has done.
 pub(crate) type Question = Box<dyn FnOnce(&mut Director) + Send>;

@@ -77,7 +77,7 @@ fn too_large(error: &axum::Error) -> bool {
 }
 
 /// What the text says. A name that means nothing here is an error: it was meant to mean something.
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
+pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
     let mut unknown = Vec::new();
     // What stands for a change's verb and for what may be missing is not said.
     let mut ignored = |path: serde_ignored::Path<'_>| unknown.push(path.to_string().replace(".?", ""));

@@ -177,12 +177,15 @@ fn value(random: &mut Random, usual: &[&'static str], odd: &[&'static str]) -> S
     random.pick(from).to_owned()
 }
 
+/// Each case ends with so many steps that look at the table.
+pub(crate) const LOOKS: usize = 3;
+
 /// A case of this number.
 pub(crate) fn case(seed: u64, number: u64) -> Case {
     let mut random = Random::new(seed.wrapping_mul(0x1_0001) ^ number << 20);
     let random = &mut random;
     let mut steps = Vec::new();
-    let looks = ["ipvsadm -S -n", "ipvsadm -L -n --thresholds", "ipvsadm -L --timeout"];
+    let looks: [&str; LOOKS] = ["ipvsadm -S -n", "ipvsadm -L -n --thresholds", "ipvsadm -L --timeout"];
     let looks = looks.map(|look| Step { words: words(look), stdin: String::new() });
     if number % 8 == 7 {
         // The original reads the rules that lose nothing.

@@ -17,6 +17,8 @@ use std::{
 
 /// Cases of a run; each has three to seven generated command lines, and three that look at the table.
 const CASES_OF_A_RUN: u64 = 120;
+/// So many generated lines at least are compared in a run; a tenth of them wrong ones, and not half.
+const LINES_OF_A_RUN: usize = 500;
 /// The longest that a guest may take for each case, and besides.
 const PER_CASE: Duration = Duration::from_secs(3);
 const BOOT: Duration = Duration::from_secs(60);
@@ -80,11 +82,13 @@ fn generated_command_lines_are_answered_as_by_ipvsadm() {
     let begin = Instant::now();
     let answers = ask(&cases);
     let names = Machine::new();
-    let (mut same, mut failed, mut otherwise) = (0, 0, BTreeMap::<&str, usize>::new());
+    let (mut same, mut generated, mut failed) = (0, 0, 0);
+    let mut otherwise = BTreeMap::<&str, usize>::new();
     let mut different = Vec::new();
     for case in &cases {
         let (lines, compared) = compare(case, &answers[&case.number], &names);
         same += lines;
+        generated += lines.min(case.steps.len() - generate::LOOKS);
         failed += answers[&case.number].iter().take(lines).filter(|answer| answer.exit != 0).count();
         match compared {
             Compared::Same => {}
@@ -92,9 +96,13 @@ fn generated_command_lines_are_answered_as_by_ipvsadm() {
             Compared::Different(text) => different.push(text),
         }
     }
-    println!("{same} command lines the same, {failed} of them wrong ones, in {:?}", begin.elapsed());
+    println!("{same} command lines the same, {generated} generated, {failed} wrong ones, in {:?}", begin.elapsed());
     println!("cases that end with a difference on purpose: {otherwise:?}");
     let told = different.iter().take(TOLD).map(String::as_str).collect::<Vec<_>>().join("\n");
     assert!(different.is_empty(), "{} cases differ, RELVS_SEED={seed}\n{told}", different.len());
     assert!(otherwise.values().sum::<usize>() * 10 <= cases.len() || cases.len() == 1, "{otherwise:?}");
+    if count >= CASES_OF_A_RUN && cases.len() as u64 == count {
+        assert!(generated >= LINES_OF_A_RUN, "only {generated} generated lines were compared");
+        assert!(failed * 10 >= generated && failed * 2 <= same, "{failed} wrong lines of {same}");
+    }
 }
