@@ -28,12 +28,14 @@ impl Claims {
                 continue;
             }
             let claim = SocketAddr::from_abstract_name(&name).and_then(|address| UnixDatagram::bind_addr(&address));
-            let claim = claim.map_err(|e| match e.kind() {
-                std::io::ErrorKind::AddrInUse => Error::Settings(format!(
+            let claim = claim.map_err(|e| {
+                if e.kind() != std::io::ErrorKind::AddrInUse {
+                    return Error::socket(format!("claim {name}"), e);
+                }
+                Error::Settings(format!(
                     "{}: another process has virtual router {} on {} ({family}): end it, or choose another number",
                     instance.name, instance.router_id, instance.interface
-                )),
-                _ => Error::socket(format!("claim {name}"), e),
+                ))
             })?;
             new.insert(name, claim);
         }
