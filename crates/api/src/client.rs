@@ -1,8 +1,8 @@
 //! A client of the control API, for programs that ask one thing and end.
 
 use crate::{
-    CHANGES, CONFIGURATION, Changes, Configuration, FLOWS, Failure, Flow, Outcome, RELOAD, Remote, SERVICES, STATUS,
-    Service, Status, ZERO, socket, transport::Transport,
+    CHANGES, CONFIGURATION, Changes, Configuration, FLOWS, Failure, Flow, Lines, Outcome, RELOAD, Remote, SERVICES,
+    STATUS, Service, Status, ZERO, socket, transport::Transport,
 };
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::{Method, Request, Response, body::Bytes, body::Incoming, header};
@@ -167,8 +167,7 @@ impl Client {
     ///
     /// Nobody listens, or there is no such service.
     pub fn zero(&self, key: Option<ServiceKey>) -> Result<Outcome, Error> {
-        let query = key.map_or_else(String::new, |key| format!("?service={}", escaped(&word(key))));
-        self.read(Method::POST, &format!("{ZERO}{query}"), None, Bytes::new())
+        self.read(Method::POST, &asking(ZERO, [("service", key.map(word))]), None, Bytes::new())
     }
 
     /// The flows at this moment, one after the other as they are found.
@@ -176,23 +175,22 @@ impl Client {
     /// # Errors
     ///
     /// Nobody listens, or the filter is refused.
-    pub fn flows(&self, filter: &Filter) -> Result<Listing, Error> {
-        let mut query = String::new();
-        let client = filter.client.as_deref().map(escaped);
-        let service = filter.service.map(|key| escaped(&word(key)));
+    pub fn flows(&self, filter: &Filter) -> Result<Lines<Flow>, Error> {
         let limit = filter.limit.map(|limit| limit.to_string());
-        for (name, value) in [("client", client), ("service", service), ("limit", limit)] {
-            if let Some(value) = value {
-                let _ = write!(query, "{}{name}={value}", if query.is_empty() { '?' } else { '&' });
-            }
-        }
-        let runtime = runtime()?;
-        let exchange = self.exchange(Method::GET, format!("{FLOWS}{query}"), None, Bytes::new());
-        let (body, driver) = runtime.block_on(async { timeout(LIMIT, exchange).await.map_err(|_| late())? })?;
-        Ok(Listing { runtime, body, driver, rest: Vec::new(), at: 0 })
+        let path =
+            asking(FLOWS, [("client", filter.client.clone()), ("service", filter.service.map(word)), ("limit", limit)]);
+        self.lines(&path, Some(LIMIT))
     }
 
-    fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
+    /// What comes line by line: for each part no longer than this is waited.
+    pub(crate) fn lines<T>(&self, path: &str, limit: Option<Duration>) -> Result<Lines<T>, Error> {
+        let runtime = runtime()?;
+        let exchange = self.exchange(Method::GET, path.to_owned(), None, Bytes::new());
+        let (body, driver) = runtime.block_on(async { timeout(LIMIT, exchange).await.map_err(|_| late())? })?;
+        Ok(Lines::new(runtime, body, driver, limit))
+    }
+
+    pub(crate) fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
         self.read(Method::GET, path, None, Bytes::new())
     }
 
@@ -263,12 +261,22 @@ fn runtime() -> Result<Runtime, Error> {
     tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(answer)
 }
 
-fn late() -> Error {
+pub(crate) fn late() -> Error {
     answer(format_args!("none within {} s", LIMIT.as_secs()))
 }
 
+/// A path with a query of what is said.
+pub(crate) fn asking<const N: usize>(path: &str, query: [(&str, Option<String>); N]) -> String {
+    let mut asked = path.to_owned();
+    let said = query.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    for (at, (name, value)) in said.enumerate() {
+        let _ = write!(asked, "{}{name}={}", if at == 0 { '?' } else { '&' }, escaped(&value));
+    }
+    asked
+}
+
 /// A key in one word.
-fn word(key: ServiceKey) -> String {
+pub(crate) fn word(key: ServiceKey) -> String {
     match key {
         ServiceKey::Listen(_) => key.to_string(),
         ServiceKey::Mark(mark) => format!("mark:{}{}", mark.mark, if mark.six { "/ipv6" } else { "" }),
@@ -282,52 +290,4 @@ fn escaped(text: &str) -> String {
         let _ = if plain(byte) { write!(out, "{}", char::from(byte)) } else { write!(out, "%{byte:02X}") };
         out
     })
-}
-
-/// Flows as they come. What is not asked for any more is not sent.
-pub struct Listing {
-    runtime: Runtime,
-    body: Incoming,
-    driver: JoinHandle<hyper::Result<()>>,
-    rest: Vec<u8>,
-    at: usize,
-}
-
-impl std::fmt::Debug for Listing {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Listing").finish_non_exhaustive()
-    }
-}
-
-impl Iterator for Listing {
-    type Item = Result<Flow, Error>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            let rest = &self.rest[self.at..];
-            if let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
-                let flow = serde_json::from_slice(&rest[..end]).map_err(answer);
-                self.at += end + 1;
-                return Some(flow);
-            }
-            self.rest.drain(..self.at);
-            self.at = 0;
-            match self.runtime.block_on(async { timeout(LIMIT, self.body.frame()).await }) {
-                Err(_) => return Some(Err(late())),
-                Ok(None) if self.rest.is_empty() => return None,
-                Ok(None) => {
-                    self.rest.clear();
-                    return Some(Err(answer("it ends in the middle of a flow")));
-                }
-                Ok(Some(Err(error))) => return Some(Err(answer(error))),
-                Ok(Some(Ok(frame))) => self.rest.extend(frame.into_data().unwrap_or_default()),
-            }
-        }
-    }
-}
-
-impl Drop for Listing {
-    fn drop(&mut self) {
-        self.driver.abort();
-    }
 }

@@ -6,18 +6,29 @@
 
 mod client;
 mod configuration;
+mod explain;
 mod failure;
 mod flow;
 mod health;
+mod lines;
+mod observe;
 mod status;
+mod trace;
 mod transport;
 
-pub use client::{Client, Error, Filter, How, Listing};
+pub use client::{Client, Error, Filter, How};
 pub use configuration::{Changes, Configuration, Outcome};
+pub use explain::{
+    AskedPacket, Candidate, Choice, Explanation, Fate, FieldChange, FlowPart, Found, KnownFlow, Mtu, Place, Side,
+    Template, WayOut, Why,
+};
 pub use failure::{Code, Failure};
 pub use flow::Flow;
 pub use health::{Health, Ready};
+pub use lines::Lines;
+pub use observe::{Question, Watch};
 pub use status::{Counters, Flows, Interface, Rates, Reason, Server, Service, Status, Way};
+pub use trace::{Decision, TraceLine};
 pub use transport::{API_VARIABLE, Remote};
 
 use std::path::{Path, PathBuf};
@@ -40,6 +51,10 @@ pub const SERVICES: &str = "/v1/services";
 pub const ZERO: &str = "/v1/zero";
 /// `GET`: a [`Flow`] on each line.
 pub const FLOWS: &str = "/v1/flows";
+/// `GET`: an [`Explanation`].
+pub const EXPLAIN: &str = "/v1/explain";
+/// `GET`: a [`TraceLine`] on each line, as decisions are taken.
+pub const TRACE: &str = "/v1/trace";
 /// `GET`: this interface's description by OpenAPI.
 pub const DESCRIPTION: &str = "/v1/openapi.json";
 /// `GET`: metrics in Prometheus's text format.

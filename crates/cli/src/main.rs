@@ -8,6 +8,7 @@
 mod check;
 mod completions;
 mod drain;
+mod explain;
 mod flows;
 mod ipvsadm;
 mod log;
@@ -21,6 +22,7 @@ mod run;
 mod server;
 mod service;
 mod status;
+mod trace;
 mod words;
 
 use clap::{Parser, Subcommand};
@@ -69,6 +71,10 @@ enum Command {
     Drain(drain::Arguments),
     /// List connections, and the clients that persistence keeps
     Flows(flows::Arguments),
+    /// Show what would become of a packet, and why; nothing changes by asking
+    Explain(explain::Arguments),
+    /// Show what is decided about packets, as it is; meanwhile every packet takes the slow way
+    Trace(trace::Arguments),
     /// What ipvsadm does, for the running director; also what this command is when it is called by that name
     #[command(disable_help_flag = true)]
     Ipvsadm(Words),
@@ -141,6 +147,8 @@ fn carry_out(command: Command, client: Client, run_dir: PathBuf) -> ExitCode {
         Command::Server(command) => server::server(command, &client),
         Command::Drain(drain) => drain::drain(&drain, &client),
         Command::Flows(flows) => flows::flows(flows, &client),
+        Command::Explain(explain) => explain::explain(explain, &client),
+        Command::Trace(trace) => trace::trace(trace, &client),
         Command::Realserver(command) => realserver::realserver(command, run_dir),
         Command::Reload => reload::reload(&client),
         Command::Completions(completions) => completions::completions(&completions),

@@ -131,6 +131,6 @@ fn code(why: &Why) -> Code {
 fn kind(error: &Error) -> Code {
     match error {
         Error::Refused(_) | Error::Interface { .. } => Code::Refused,
-        Error::Dataplane(_) | Error::Net(_) | Error::File { .. } => Code::Failed,
+        Error::Dataplane(_) | Error::Untold | Error::Net(_) | Error::File { .. } => Code::Failed,
     }
 }

@@ -4,6 +4,7 @@
 
 mod apply;
 mod change;
+pub(crate) mod explain;
 mod flows;
 mod interfaces;
 mod local;
@@ -11,10 +12,12 @@ mod memory;
 mod snapshot;
 mod statistics;
 mod status;
+mod trace;
 mod ways;
 
 pub(crate) use change::Guard;
 pub(crate) use flows::Wanted;
+pub(crate) use trace::{Watched, reason_bit};
 
 use crate::{Source, decapsulator::address, server::Listeners, service_manager};
 use memory::{Line, Memory};
@@ -57,6 +60,9 @@ pub(crate) enum Error {
         /// Why.
         source: io::Error,
     },
+    /// The programs did not say what they decided about a packet of nobody.
+    #[error("the programs did not say what they decided; try again")]
+    Untold,
     /// Something about an interface.
     #[error("interface {name}: {why}")]
     Interface {
@@ -91,6 +97,8 @@ pub(crate) struct Director {
     ways: Ways,
     served: Vec<interfaces::Served>,
     timeouts: Timeouts,
+    explainer: explain::Explainer,
+    watchers: trace::Watchers,
     last: Scan,
     pass: Duration,
     expired: u64,
@@ -154,6 +162,8 @@ impl Director {
             Some(left) if kernel.adopted() => (left.control.with_limits(limits), left.statistics),
             _ => (Control::new(limits), Statistics::default()),
         };
+        // Whoever watched, it was over another daemon.
+        relvs_dataplane::end_trace(&kernel);
         let ways = Ways::adopt(&kernel)?;
         let now = Instant::now();
         let mut director = Director {
@@ -166,6 +176,8 @@ impl Director {
             ways,
             served: Vec::new(),
             timeouts: Timeouts::default(),
+            explainer: explain::Explainer::default(),
+            watchers: trace::Watchers::default(),
             last: Scan::default(),
             pass: Duration::ZERO,
             expired: 0,
@@ -296,6 +308,8 @@ impl Director {
         self.counts.passes += 1;
         self.counts.in_passes += self.pass;
         self.expired += self.last.expired;
+        self.explainer.rest(begin);
+        self.forget_watchers(begin);
         self.forget_retired(begin)?;
         // What cannot be written now is tried again; the rest of the second's work does not wait for it.
         let is_long = self.memory.is_long();

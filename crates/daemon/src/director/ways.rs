@@ -177,7 +177,21 @@ impl Ways {
         Ok(())
     }
 
-    fn link_mtu(&self, index: u32) -> u16 {
+    /// Who is the next on the way to an address, if that is who has this MAC.
+    pub(super) fn neighbour(&mut self, address: IpAddr, mac: relvs_net::Mac) -> Result<Option<IpAddr>, Error> {
+        let known = match self.known.get(&address) {
+            Some(way) => way.clone(),
+            None => self.network.resolve(address)?,
+        };
+        Ok(match known {
+            Resolution::Ready(hop) if hop.destination_mac == mac => Some(hop.neighbour),
+            Resolution::Ready(_) | Resolution::Local | Resolution::Unreachable { .. } | Resolution::Pending { .. } => {
+                None
+            }
+        })
+    }
+
+    pub(super) fn link_mtu(&self, index: u32) -> u16 {
         self.links.get(&index).and_then(|link| u16::try_from(link.mtu).ok()).unwrap_or(u16::MAX)
     }
 }

@@ -1,6 +1,6 @@
 //! The control socket described by OpenAPI, from the types and handlers themselves. It is committed as docs/openapi.json.
 
-use super::{change, flows, health, scrape, services, show};
+use super::{change, explain, flows, health, scrape, services, show, trace};
 use axum::{
     http::{HeaderValue, header},
     response::{IntoResponse as _, Response},
@@ -26,6 +26,8 @@ use utoipa::OpenApi;
         services::all,
         services::one,
         services::delete,
+        explain::explain,
+        trace::trace,
         flows::flows,
         scrape::metrics,
         health::healthz,
@@ -87,7 +89,18 @@ mod tests {
     fn every_path_is_described_and_every_reference_leads_somewhere() {
         let document: serde_json::Value = serde_json::from_str(&text().unwrap()).unwrap();
         let paths: Vec<&String> = document["paths"].as_object().unwrap().keys().collect();
-        let expected = ["changes", "configuration", "flows", "reload", "services", "services/{key}", "status", "zero"];
+        let expected = [
+            "changes",
+            "configuration",
+            "explain",
+            "flows",
+            "reload",
+            "services",
+            "services/{key}",
+            "status",
+            "trace",
+            "zero",
+        ];
         let others = ["/healthz", "/metrics", "/readyz"].map(str::to_owned);
         let expected = others.into_iter().chain(expected.map(|path| format!("/v1/{path}")));
         assert_eq!(paths, expected.collect::<Vec<_>>().iter().collect::<Vec<_>>());

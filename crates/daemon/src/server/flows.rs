@@ -109,7 +109,7 @@ fn lines(flows: &[Flow]) -> io::Result<Bytes> {
 }
 
 /// An address, or a network by its prefix.
-fn network(text: &str) -> Result<Network, Failure> {
+pub(super) fn network(text: &str) -> Result<Network, Failure> {
     let bad = || malformed(format_args!("client `{text}` is no address and no network"));
     let (address, prefix) = text.split_once('/').map_or((text, None), |(address, prefix)| (address, Some(prefix)));
     let address: std::net::IpAddr = address.parse().map_err(|_| bad())?;

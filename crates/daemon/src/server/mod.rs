@@ -10,6 +10,7 @@ mod change;
 mod connections;
 pub(crate) mod description;
 mod door;
+mod explain;
 mod flows;
 mod health;
 mod listeners;
@@ -18,6 +19,7 @@ mod request;
 mod scrape;
 mod services;
 mod show;
+mod trace;
 
 use crate::{director::Director, metrics::Requests};
 use access::Keys;
@@ -28,7 +30,8 @@ use axum::{
 };
 use door::Setup;
 use relvs_api::{
-    CHANGES, CONFIGURATION, Code, DESCRIPTION, FLOWS, Failure, HEALTH, METRICS, READY, RELOAD, SERVICES, STATUS, ZERO,
+    CHANGES, CONFIGURATION, Code, DESCRIPTION, EXPLAIN, FLOWS, Failure, HEALTH, METRICS, READY, RELOAD, SERVICES,
+    STATUS, TRACE, ZERO,
 };
 use scrape::{Scrapes, Scraping};
 use std::sync::Arc;
@@ -85,7 +88,9 @@ impl Shared {
             .route(ZERO, post(change::zero))
             .route(SERVICES, get(services::all))
             .route(&format!("{SERVICES}/{{*key}}"), get(services::one).delete(services::delete))
+            .route(EXPLAIN, get(explain::explain))
             .route(FLOWS, get(flows::flows))
+            .route(TRACE, get(trace::trace))
             .route(DESCRIPTION, get(description::description))
             .with_state(self.asker.clone());
         ended(routes.merge(self.health()).merge(self.metrics(true)))

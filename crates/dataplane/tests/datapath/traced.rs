@@ -128,12 +128,15 @@ fn an_event_says_what_was_decided() {
         }
         let unread = Packet { ttl: 64, ..request(false, 1, port::NAT, SYN) };
         let mut frame = unread.link(DIRECTOR, client_mac(0)).frame();
-        // Not IPv4 any more.
-        frame[12..14].copy_from_slice(&[8, 6]);
+        // No IPv4 header any more.
+        frame[14] = 0x44;
         world.agreed(&frame);
         let (host, _) = told(&world);
-        let [arp] = host[..] else { panic!("{host:?}") };
-        assert_eq!((arp.family, arp.fate, arp.reason), (0, fate::PASSED, Reason::NotIp as u8));
+        let [unread] = host[..] else { panic!("{host:?}") };
+        assert_eq!((unread.family, unread.fate, unread.reason), (0, fate::PASSED, Reason::Malformed as u8));
+        frame[12..14].copy_from_slice(&[8, 6]);
+        world.agreed(&frame);
+        assert_eq!(told(&world).0, []);
     });
 }
 
