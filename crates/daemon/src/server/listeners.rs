@@ -13,7 +13,7 @@ use std::{
     fs, io,
     net::TcpListener,
     os::unix::{
-        fs::{FileTypeExt as _, PermissionsExt as _},
+        fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _},
         net::{UnixListener, UnixStream},
     },
     path::{Path, PathBuf},
@@ -227,8 +227,11 @@ fn owner(api: &Api) -> Result<Owner, String> {
 /// Gives a socket's file to its owner's group.
 fn given(path: &Path, owner: Owner) -> Result<(), String> {
     let cannot = |error: io::Error| format!("{}: {error}", path.display());
-    let group = owner.group.unwrap_or_else(nix::unistd::getegid);
-    std::os::unix::fs::chown(path, None, Some(group.as_raw())).map_err(cannot)?;
+    let group = owner.group.unwrap_or_else(nix::unistd::getegid).as_raw();
+    // A service manager may forbid to give files away: where nothing is given, nothing is asked.
+    if fs::metadata(path).map_err(cannot)?.gid() != group {
+        std::os::unix::fs::chown(path, None, Some(group)).map_err(cannot)?;
+    }
     fs::set_permissions(path, fs::Permissions::from_mode(owner.mode.bits())).map_err(cannot)
 }
 
