@@ -60,14 +60,18 @@ fn measure(what: &str, probe: &Probe, hanging: u32) {
     // Due first, out first.
     let mut due: BinaryHeap<(std::cmp::Reverse<Duration>, u32)> =
         (0..CHECKS + hanging).map(|id| (std::cmp::Reverse(INTERVAL * id / (CHECKS + hanging)), id)).collect();
-    let mut planned = vec![Duration::ZERO; (CHECKS + hanging) as usize];
+    let mut asked_at = vec![Duration::ZERO; (CHECKS + hanging) as usize];
     let mut after: Vec<Duration> = Vec::new();
     let mut timed_out = 0;
+    // How late this thread itself was, for want of a CPU.
+    let mut latest = Duration::ZERO;
     let cpu = cpu_of("probes");
     while begun.elapsed() < LASTS {
         while let Some((std::cmp::Reverse(at), id)) = due.peek().copied().filter(|(at, _)| at.0 <= begun.elapsed()) {
             due.pop();
-            planned[id as usize] = at;
+            let now = begun.elapsed();
+            latest = latest.max(now - at);
+            asked_at[id as usize] = now;
             let server = Ipv4Addr::from(0x7f01_0000 + id);
             let hang = Probe::Http(HttpProbe::default());
             let (probe, port) = if id < CHECKS { (probe.clone(), good) } else { (hang, silent) };
@@ -76,10 +80,10 @@ fn measure(what: &str, probe: &Probe, hanging: u32) {
         }
         while let Ok((id, outcome)) = outcomes.try_recv() {
             let now = begun.elapsed();
-            due.push((std::cmp::Reverse(now.max(planned[id as usize] + INTERVAL)), id));
+            due.push((std::cmp::Reverse(now.max(asked_at[id as usize] + INTERVAL)), id));
             if id < CHECKS {
                 assert_eq!(outcome, up());
-                after.push(now - planned[id as usize]);
+                after.push(now - asked_at[id as usize]);
             } else {
                 assert!(matches!(outcome, Outcome::Down { .. }));
                 timed_out += 1;
@@ -90,8 +94,12 @@ fn measure(what: &str, probe: &Probe, hanging: u32) {
     let cpu = (cpu_of("probes") - cpu) / begun.elapsed().as_secs_f64();
     after.sort();
     let at = |part: f64| after[((after.len() - 1) as f64 * part) as usize].as_secs_f64() * 1e3;
+    drop(prober);
+    // Its thread has ended when there is nobody to tell; the next one has the same name.
+    while outcomes.blocking_recv().is_some() {}
     println!(
-        "{what}: {:.0} probes/s, {:.1} % of one core; ended after planned: median {:.1} ms, 99.9 % {:.1} ms, latest {:.1} ms; {timed_out} timed out",
+        "{what}: {:.0} probes/s, {:.1} % of one core; ended after they were asked: median {:.1} ms, 99.9 % {:.1} ms, \
+         latest {:.1} ms; {timed_out} timed out; whoever asked was late by up to {latest:?}",
         after.len() as f64 / begun.elapsed().as_secs_f64(),
         cpu * 100.0,
         at(0.5),
