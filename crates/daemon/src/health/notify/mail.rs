@@ -1,9 +1,11 @@
 //! Mail of events, by SMTP with lettre. Events that come while one is sent go into the next one together.
+//!
+//! A mail is plain ASCII text (RFC 5322): any other character is written as a question mark.
 
 use super::{Telling, outlet::Outlet, words};
 use lettre::{
-    AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor,
-    message::{Mailbox, header::ContentType},
+    Address, AsyncSmtpTransport, AsyncTransport as _, Tokio1Executor,
+    address::Envelope,
     transport::smtp::{
         authentication::Credentials,
         client::{Tls, TlsParameters},
@@ -11,7 +13,10 @@ use lettre::{
     },
 };
 use relvs_model::health::{Encryption, Mail};
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 use tokio::sync::mpsc::Receiver;
 
 /// So many events are told in one mail.
@@ -41,18 +46,18 @@ async fn send_all(name: String, mail: Mail, host: String, mut queue: Receiver<Ar
             continue;
         };
         match message(&mail, &host, &events) {
-            Ok(message) => send(&name, transport, &mail, message).await,
+            Ok((envelope, message)) => send(&name, transport, &mail, &envelope, &message).await,
             Err(why) => tracing::error!("{name}: {why}; no mail is sent"),
         }
         events.clear();
     }
 }
 
-async fn send(name: &str, transport: &Transport, mail: &Mail, message: Message) {
+async fn send(name: &str, transport: &Transport, mail: &Mail, envelope: &Envelope, message: &str) {
     // The library's own time is one of each step.
     let patience = Duration::from_millis(mail.timeout_ms.into());
     for attempt in 1..=ATTEMPTS {
-        let why = match tokio::time::timeout(patience, transport.send(message.clone())).await {
+        let why = match tokio::time::timeout(patience, transport.send_raw(envelope, message.as_bytes())).await {
             Ok(Ok(_)) => return,
             Ok(Err(error)) if error.is_permanent() => {
                 tracing::warn!("{name}: {error}; it is not tried again");
@@ -89,18 +94,37 @@ fn transport(mail: &Mail, host: &str) -> Result<Transport, String> {
     Ok(builder.build())
 }
 
-fn message(mail: &Mail, host: &str, events: &[Arc<Telling>]) -> Result<Message, String> {
-    let mailbox = |text: &str| text.parse::<Mailbox>().map_err(|e| format!("`{text}` is no mail address: {e}"));
+fn message(mail: &Mail, host: &str, events: &[Arc<Telling>]) -> Result<(Envelope, String), String> {
+    let from = address(&mail.from)?;
+    let to = mail.to.iter().map(|to| address(to)).collect::<Result<Vec<_>, _>>()?;
+    let envelope = Envelope::new(Some(from), to).map_err(|e| e.to_string())?;
     let first = events.first().map(|telling| words::sentence(&telling.event)).unwrap_or_default();
     let subject = match events.len() {
         0 | 1 => format!("[{host}] {first}"),
         many => format!("[{host}] {first}, and {} events more", many - 1),
     };
-    let mut builder = Message::builder().from(mailbox(&mail.from)?).subject(subject).header(ContentType::TEXT_PLAIN);
-    for to in &mail.to {
-        builder = builder.to(mailbox(to)?);
+    let date = httpdate::fmt_http_date(SystemTime::now());
+    let headers = [
+        ("From", mail.from.as_str()),
+        ("To", &mail.to.join(",\r\n ")),
+        ("Subject", &subject),
+        ("Date", &date),
+        ("MIME-Version", "1.0"),
+        ("Content-Type", "text/plain"),
+    ];
+    let head: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let text = format!("{head}\r\n{}", body(events).replace('\n', "\r\n"));
+    Ok((envelope, text.chars().map(|c| if c.is_ascii() { c } else { '?' }).collect()))
+}
+
+/// The address of `name <address>`, or the whole.
+fn address(text: &str) -> Result<Address, String> {
+    let bare = text.rsplit_once('<').map_or(text, |(_, rest)| rest.trim_end().trim_end_matches('>'));
+    // It becomes a header, which must not become two.
+    if text.chars().any(char::is_control) {
+        return Err(format!("`{}` is no mail address", text.escape_debug()));
     }
-    builder.body(body(events)).map_err(|e| e.to_string())
+    bare.trim().parse().map_err(|e| format!("`{text}` is no mail address: {e}"))
 }
 
 fn body(events: &[Arc<Telling>]) -> String {
@@ -112,4 +136,17 @@ fn body(events: &[Arc<Telling>]) -> String {
         format!("{}{why}{when}\n", words::sentence(&telling.event))
     });
     lines.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_may_have_a_name_and_nothing_else() {
+        assert_eq!(address("a@example.org").unwrap().to_string(), "a@example.org");
+        assert_eq!(address("relvs at work <a@example.org>").unwrap().to_string(), "a@example.org");
+        assert!(address("a").is_err() && address("").is_err());
+        assert!(address("a\r\nBcc: b <a@example.org>").is_err());
+    }
 }
