@@ -1,12 +1,12 @@
 //! A client of the control API, for programs that ask one thing and end.
 
 use crate::{
-    CHANGES, CONFIGURATION, Changes, Configuration, FLOWS, Failure, Flow, Lines, Outcome, RELOAD, Remote, SERVICES,
-    STATUS, Service, Status, ZERO, socket, transport::Transport,
+    CHANGES, CHECKS, CONFIGURATION, Changes, Configuration, DRAINS, Drain, FLOWS, Failure, Flow, Lines, Outcome,
+    RELOAD, Remote, SERVICES, STATUS, Service, Status, ZERO, socket, transport::Transport,
 };
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::{Method, Request, Response, body::Bytes, body::Incoming, header};
-use relvs_model::{Edit, ServiceKey};
+use relvs_model::{Edit, ServiceKey, health::ServiceStatus};
 use serde::de::DeserializeOwned;
 use std::{
     fmt::{Display, Write as _},
@@ -168,6 +168,25 @@ impl Client {
     /// Nobody listens, or there is no such service.
     pub fn zero(&self, key: Option<ServiceKey>) -> Result<Outcome, Error> {
         self.read(Method::POST, &asking(ZERO, [("service", key.map(word))]), None, Bytes::new())
+    }
+
+    /// Drains a server, or takes that back.
+    ///
+    /// # Errors
+    ///
+    /// Nobody listens, or there is no such server.
+    pub fn drain(&self, drain: &Drain) -> Result<(), Error> {
+        let body = serde_json::to_vec(drain).map_err(answer)?;
+        self.read::<Drain>(Method::POST, DRAINS, None, body.into()).map(drop)
+    }
+
+    /// What is known of servers by their health checks.
+    ///
+    /// # Errors
+    ///
+    /// Nobody listens, or the answer cannot be read.
+    pub fn checks(&self) -> Result<Vec<ServiceStatus>, Error> {
+        self.get(CHECKS)
     }
 
     /// The flows at this moment, one after the other as they are found.

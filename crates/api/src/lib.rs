@@ -6,6 +6,7 @@
 
 mod client;
 mod configuration;
+mod drain;
 mod explain;
 mod failure;
 mod flow;
@@ -18,6 +19,7 @@ mod transport;
 
 pub use client::{Client, Error, Filter, How};
 pub use configuration::{Changes, Configuration, Outcome};
+pub use drain::Drain;
 pub use explain::{
     AskedPacket, Candidate, Choice, Explanation, Fate, FieldChange, FlowPart, Found, KnownFlow, Mtu, Place, Side,
     Template, WayOut, Why,
@@ -49,6 +51,10 @@ pub const CHANGES: &str = "/v1/changes";
 pub const SERVICES: &str = "/v1/services";
 /// `POST`: counters begin at nothing, a service's or all; answers [`Outcome`].
 pub const ZERO: &str = "/v1/zero";
+/// What is known of servers by their health checks.
+pub const CHECKS: &str = "/v1/checks";
+/// Drains of servers.
+pub const DRAINS: &str = "/v1/drains";
 /// `GET`: a [`Flow`] on each line.
 pub const FLOWS: &str = "/v1/flows";
 /// `GET`: an [`Explanation`].

@@ -1,6 +1,6 @@
 //! What `GET /v1/status` answers.
 
-use relvs_model::{Method, Persistence, Rule, Scheduler, ServiceKey, Settings, Timeouts};
+use relvs_model::{Method, Persistence, Rule, Scheduler, ServiceKey, Settings, Timeouts, health::ServiceStatus};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use utoipa::ToSchema;
@@ -25,6 +25,9 @@ pub struct Status {
     pub interfaces: Vec<Interface>,
     /// Services, in the order of the configuration.
     pub services: Vec<Service>,
+    /// What is known of servers by their health checks.
+    #[serde(default)]
+    pub checks: Vec<ServiceStatus>,
     /// IPVS's settings.
     #[serde(default)]
     pub settings: Settings,

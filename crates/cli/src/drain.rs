@@ -68,8 +68,17 @@ impl Drain<'_> {
         self.client.edit(&[edit], How::default()).map(drop).map_err(|e| e.to_string())
     }
 
+    /// Drains it, or takes that back.
+    fn set(&self, endpoint: Endpoint, drained: bool) -> Result<(), String> {
+        let (service, server) = (endpoint.service, endpoint.socket());
+        let drain = relvs_api::Drain { service, address: server.ip(), port: server.port(), drained };
+        self.client.drain(&drain).map_err(|e| e.to_string())
+    }
+
     fn undo(&self, endpoint: Endpoint, server: &Server) -> Result<ExitCode, String> {
         let name = endpoint.socket();
+        self.set(endpoint, false)?;
+        let server = &self.now(endpoint)?.unwrap_or_else(|| server.clone());
         if server.weight == 0 && server.last_weight == 0 {
             return Err(format!("the server {name} never had a weight: give it one by `relvs server edit --weight`"));
         }
@@ -86,7 +95,7 @@ impl Drain<'_> {
     fn drain(&self, endpoint: Endpoint, service: &Service, server: &Server) -> Result<ExitCode, String> {
         let (name, key, begin) = (endpoint.socket(), endpoint.service, Instant::now());
         if server.weight > 0 {
-            self.weigh(endpoint, 0)?;
+            self.set(endpoint, true)?;
             self.tell(&format!("server {name} of {key}: weight {} -> 0", server.weight));
         }
         if service.persistence.is_some() && server.templates > 0 {

@@ -10,6 +10,7 @@ mod completions;
 mod drain;
 mod explain;
 mod flows;
+mod health;
 mod ipvsadm;
 mod log;
 mod man;

@@ -1,5 +1,6 @@
 //! `relvs status`: what the director does, for people or for programs.
 
+use crate::health;
 use clap::Args;
 use relvs_api::{Client, Server, Service, Status, Way};
 use relvs_model::{Settings, Timeouts};
@@ -40,6 +41,7 @@ fn table(status: &Status) -> String {
         let _ = writeln!(out, "{line}");
     }
     out.push_str(&tables(&status.services));
+    out.push_str(&health::table(&status.checks));
     if !status.rules.is_empty() {
         let _ = writeln!(out, "\nrules, of which the first that matches decides");
         for rule in &status.rules {

@@ -3,12 +3,12 @@
 use crate::Desired;
 use relvs_model::{
     Director, OnExit, Rule, Server, Service, ServiceKey, Timeouts, XdpMode,
-    plan::{Alteration, Change, Plan, ServerChange, of_server, of_service},
+    plan::{Alteration, Change, Plan, ServerChange, of_server, of_service, server_health, service_health},
 };
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 /// What changes from `old` to `new`. Of services that have the same key the last counts.
-pub(crate) fn compare(old: &Desired, new: &Desired) -> Plan {
+pub fn compare(old: &Desired, new: &Desired) -> Plan {
     let timeouts = altered(timeouts(&old.timeouts), timeouts(&new.timeouts)).map(Change::Timeout);
     let settings = altered(old.settings.entries(), new.settings.entries()).map(Change::Setting);
     let mut changes: Vec<Change> = timeouts.chain(settings).collect();
@@ -107,10 +107,11 @@ fn modified(old: &Service, new: &Service) -> Change {
         Some(old) => (*old != server).then(|| ServerChange::Modify {
             address: server.address,
             port: server.port,
-            attributes: altered(of_server(old), of_server(server)).collect(),
+            attributes: altered(of_server(old), of_server(server)).chain(server_health(old, server)).collect(),
         }),
     }));
-    Change::Modify { service: new.key, attributes: altered(of_service(old), of_service(new)).collect(), servers, order }
+    let attributes = altered(of_service(old), of_service(new)).chain(service_health(old, new)).collect();
+    Change::Modify { service: new.key, attributes, servers, order }
 }
 
 fn by_endpoint(service: &Service) -> BTreeMap<(IpAddr, u16), &Server> {

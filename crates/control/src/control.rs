@@ -99,9 +99,10 @@ impl Prepared {
         self.next.revision
     }
 
-    /// Counts a change of something that no table expresses, so that it has a revision of its own.
-    pub fn count_change(&mut self) {
-        self.next.revision += 1;
+    /// Whether this counts as a change, so that it has a revision of its own. What is configured does, though tables may
+    /// not express it; what follows from it, like a server that is down, does not.
+    pub fn count(&mut self, before: &Control, counts: bool) {
+        self.next.revision = before.revision + u64::from(counts);
     }
 
     /// The services that there are then.

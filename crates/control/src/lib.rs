@@ -38,7 +38,7 @@ mod settings;
 mod statistics;
 mod stored;
 
-pub use compare::compare_directors;
+pub use compare::{compare, compare_directors};
 pub use control::{Control, Prepared};
 pub use desired::Desired;
 pub use edits::{Edited, Refused, Why};

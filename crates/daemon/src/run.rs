@@ -2,7 +2,7 @@
 
 use crate::{
     Source,
-    director::Director,
+    director::{Director, Outcomes},
     files,
     server::{Listeners, Question, WAITING},
     service_manager,
@@ -12,7 +12,11 @@ use rustix::{
     event::{PollFd, PollFlags},
     thread::CapabilitySet,
 };
-use std::{io, path::PathBuf, time::Duration};
+use std::{
+    io,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::mpsc,
@@ -47,6 +51,8 @@ const RETRY: Duration = Duration::from_millis(250);
 
 /// How long answers that are being written may take when the daemon ends.
 const CLIENTS: Duration = Duration::from_millis(200);
+/// So many probes that have ended are judged in one go.
+const OUTCOMES: usize = 4096;
 /// How long changes of the network are gathered.
 const GATHER: Duration = Duration::from_millis(20);
 
@@ -82,9 +88,10 @@ pub fn run(options: &Options) -> Result<(), Error> {
     let (asker, questions) = mpsc::channel(WAITING);
     let listeners = Listeners::new(beside.handle().clone(), asker, relvs_api::socket(run_dir));
     let prepared = listeners.prepare(&state.listeners).map_err(Error)?;
-    let mut director = Director::start(run_dir, options.source.clone(), state, listeners).map_err(Error::one)?;
+    let (mut director, outcomes) =
+        Director::start(run_dir, options.source.clone(), state, listeners).map_err(Error::one)?;
     director.listeners.commit(prepared);
-    let ended = runtime.block_on(serve(director, questions, events, options));
+    let ended = runtime.block_on(serve(director, questions, outcomes, events, options));
     beside.shutdown_timeout(CLIENTS);
     ended
 }
@@ -105,6 +112,7 @@ fn missing_capabilities() -> Vec<&'static str> {
 async fn serve(
     mut director: Director,
     mut questions: mpsc::Receiver<Question>,
+    mut outcomes: Outcomes,
     events: Events,
     options: &Options,
 ) -> Result<(), Error> {
@@ -163,6 +171,13 @@ async fn serve(
                 director.tick()
             }
             () = std::future::ready(()), if director.is_behind() => director.catch_up(),
+            () = due(director.next_check()) => director.check(),
+            Some(first) = outcomes.recv() => {
+                // What ends together is judged together: one change of the tables.
+                let rest = std::iter::from_fn(|| outcomes.try_recv().ok()).take(OUTCOMES);
+                let ended = std::iter::once(first).chain(rest).collect();
+                director.ended(ended)
+            }
             _ = estimate.tick() => director.estimate(),
             _ = retry.tick() => director.retry(),
             Some(question) = questions.recv() => {
@@ -178,6 +193,14 @@ async fn serve(
     tracing::info!("ending");
     let _ = std::fs::remove_file(&path);
     director.end().map_err(Error::one)
+}
+
+/// At this moment; never, if it is none.
+async fn due(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment.into()).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Changes of the network, as they come. A thread waits for them: the socket belongs to no runtime.

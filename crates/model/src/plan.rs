@@ -114,6 +114,24 @@ pub fn of_server(server: &Server) -> [(&'static str, String); 4] {
     ]
 }
 
+/// What changes about a server's health checks and what follows from them.
+pub fn server_health(old: &Server, new: &Server) -> Option<Alteration> {
+    let text = |server: &Server| server.health.as_deref().map_or_else(|| "none".to_owned(), ToString::to_string);
+    (old.health != new.health).then(|| otherwise("health", text(old), text(new)))
+}
+
+/// What changes about a service's quorum and what follows from it.
+pub fn service_health(old: &Service, new: &Service) -> Option<Alteration> {
+    let text = |service: &Service| service.health.as_deref().map_or_else(|| "none".to_owned(), ToString::to_string);
+    (old.health != new.health).then(|| otherwise("health", text(old), text(new)))
+}
+
+/// An alteration of something that is not said in full.
+fn otherwise(name: &str, old: String, new: String) -> Alteration {
+    let new = if old == new { format!("{new}, otherwise") } else { new };
+    Alteration { name: name.to_owned(), old, new }
+}
+
 impl fmt::Display for Plan {
     /// One line each, nothing after the last; nothing at all if nothing changes.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -182,6 +200,9 @@ fn whole(f: &mut fmt::Formatter<'_>, sign: char, service: &Service) -> fmt::Resu
             write!(f, ", {name} {value}")?;
         }
     }
+    if let Some(health) = &service.health {
+        write!(f, ", health {health}")?;
+    }
     for server in &service.servers {
         writeln!(f)?;
         line(f, sign, server)?;
@@ -196,6 +217,9 @@ fn line(f: &mut fmt::Formatter<'_>, sign: char, server: &Server) -> fmt::Result 
         if threshold > 0 {
             write!(f, " {name} threshold {threshold}")?;
         }
+    }
+    if let Some(health) = &server.health {
+        write!(f, " health {health}")?;
     }
     Ok(())
 }

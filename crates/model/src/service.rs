@@ -28,7 +28,8 @@ pub struct Server {
     #[serde(default)]
     pub lower_threshold: u32,
     /// Its health checks and what follows from them; none: it is always up.
-    #[serde(skip)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<ServerHealth>)]
     pub health: Option<Arc<ServerHealth>>,
 }
 
@@ -59,7 +60,8 @@ pub struct Service {
     #[serde(default)]
     pub one_packet: bool,
     /// What it does by how many of its servers are up; none: nothing.
-    #[serde(skip)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<ServiceHealth>)]
     pub health: Option<Arc<ServiceHealth>>,
     /// Its servers, in the order in which they were added.
     pub servers: Vec<Server>,

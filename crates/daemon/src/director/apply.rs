@@ -4,7 +4,7 @@
 //! closed after it. And to crashes: what will be applied is on disk before the switch, so that the next daemon knows
 //! every destination that flows may refer to.
 
-use super::{Director, Error, memory::Line};
+use super::{Director, Error, health::Overlaid, memory::Line};
 use relvs_control::{Counted, Desired, Entries as Placed, Plan, Prepared, Statistics, compare_directors};
 use relvs_core::{
     state::tcp,
@@ -47,16 +47,22 @@ struct Ready {
 }
 
 impl Director {
-    /// Brings the tables to what is desired, and counters to nothing whose turn that is. `own` is in force already.
-    /// Gives the plan that was carried out. On errors everything is as it was.
-    pub(super) fn apply(&mut self, desired: &Desired, own: &Own, zero: &[Option<ServiceKey>]) -> Result<Plan, Error> {
+    /// Brings the tables to what is desired, and counters to nothing whose turn that is. `own` is in force already;
+    /// `overlaid` are services that are configured otherwise than they are to be scheduled, and whether what is configured
+    /// changes is `counted`. On errors everything is as it was.
+    pub(super) fn apply(
+        &mut self,
+        desired: &Desired,
+        own: &Own,
+        zero: &[Option<ServiceKey>],
+        overlaid: &Overlaid,
+        counted: bool,
+    ) -> Result<(), Error> {
         let mut prepared = self.prepared(desired)?;
         let plan = self.plan(own, std::mem::take(&mut prepared.plan));
-        if prepared.revision() == self.control.revision() && !plan.is_empty() {
-            prepared.count_change();
-        }
+        prepared.count(&self.control, counted);
         let fresh = self.fresh(&prepared);
-        let ready = match self.make_ready(&prepared, own, &fresh, zero) {
+        let ready = match self.make_ready(&prepared, own, &fresh, zero, overlaid) {
             Ok(ready) => ready,
             Err(error) => {
                 self.undo(&fresh);
@@ -80,7 +86,7 @@ impl Director {
         }
         self.whole = false;
         say(&plan);
-        Ok(plan)
+        Ok(())
     }
 
     /// Writes the half that is not in use, and switches to it.
@@ -138,6 +144,7 @@ impl Director {
         own: &Own,
         fresh: &[IpAddr],
         zero: &[Option<ServiceKey>],
+        overlaid: &Overlaid,
     ) -> Result<Ready, Error> {
         self.resolve(fresh)?;
         let addresses: BTreeMap<u32, IpAddr> =
@@ -149,12 +156,18 @@ impl Director {
         }
         self.begin_counters(prepared.given())?;
         let statistics = self.begin_counting(prepared, zero)?;
-        self.write_down(prepared, statistics.as_ref(), own)?;
+        self.write_down(prepared, statistics.as_ref(), own, overlaid)?;
         Ok(Ready { open, statistics })
     }
 
     /// Writes down what will be applied in a moment.
-    fn write_down(&mut self, prepared: &Prepared, statistics: Option<&Statistics>, own: &Own) -> Result<(), Error> {
+    fn write_down(
+        &mut self,
+        prepared: &Prepared,
+        statistics: Option<&Statistics>,
+        own: &Own,
+        overlaid: &Overlaid,
+    ) -> Result<(), Error> {
         let anew = self.whole && !self.kernel.adopted();
         let step = prepared.step(&self.control);
         let line = Line {
@@ -162,6 +175,7 @@ impl Director {
             control: (step != self.control.releasing(&[])).then_some(step),
             statistics: statistics.and_then(|statistics| statistics.step(&self.statistics)),
             director: (anew || self.written.as_ref() != Some(own)).then(|| own.clone()),
+            overlaid: (anew || self.health.overlaid != *overlaid).then(|| overlaid.values().cloned().collect()),
             ..Line::default()
         };
         if line != Line::default() {

@@ -5,7 +5,7 @@
 use super::{Director, Error};
 use crate::configuration::admissible;
 use relvs_api::{Code, Configuration, Failure, Outcome};
-use relvs_control::{Desired, Edited, Plan, Why};
+use relvs_control::{Desired, Edited, Plan, Why, compare};
 use relvs_model::{Director as Own, Edit, ServiceKey};
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ pub(crate) struct Guard {
 impl Director {
     /// All that is in force.
     pub(crate) fn configuration(&self) -> Configuration {
-        let Desired { settings, timeouts, rules, services } = self.control.desired().clone();
+        let Desired { settings, timeouts, rules, services } = self.configured();
         let services = services.into_iter().map(Arc::unwrap_or_clone).collect();
         let (revision, director) = (Some(self.control.revision()), Some(self.own.clone()));
         Configuration { revision, director, settings, timeouts, rules, services }
@@ -42,7 +42,7 @@ impl Director {
     /// Makes these edits.
     pub(crate) fn edit(&mut self, edits: &[Edit], guard: &Guard) -> Result<Outcome, Failure> {
         self.pass(guard)?;
-        let edited = self.control.desired().edited(edits);
+        let edited = self.configured().edited(edits);
         let Edited { desired, zero } = edited.map_err(|refused| {
             let code = code(&refused.why);
             // Of one alone, which it is needs no saying.
@@ -51,7 +51,11 @@ impl Director {
             Failure { change: Some(refused.at), ..failure }
         })?;
         let own = self.own.clone();
-        self.make(&own, &desired, &zero, guard)
+        let outcome = self.make(&own, &desired, &zero, guard)?;
+        if !guard.dry_run {
+            self.end_drains(edits).map_err(|error| Failure::new(kind(&error), error))?;
+        }
+        Ok(outcome)
     }
 
     /// Brings everything to this. On errors it is as it was.
@@ -61,7 +65,7 @@ impl Director {
         desired: &Desired,
         zero: &[Option<ServiceKey>],
     ) -> Result<Plan, (Code, Vec<String>)> {
-        match self.serve(own).and_then(|()| self.apply(desired, own, zero)) {
+        match self.serve(own).and_then(|()| self.bring_about(own, desired, zero)) {
             Ok(plan) => Ok(plan),
             Err(error) => {
                 let before = self.own.clone();
@@ -72,10 +76,26 @@ impl Director {
         }
     }
 
+    /// Brings what is to be scheduled of this configuration into force, once the director's own settings are. Gives what
+    /// changes of what was configured.
+    pub(super) fn bring_about(
+        &mut self,
+        own: &Own,
+        desired: &Desired,
+        zero: &[Option<ServiceKey>],
+    ) -> Result<Plan, Error> {
+        let plan = self.plan(own, compare(&self.configured(), desired));
+        let monitor = self.monitor_of(desired);
+        let (laid, overlaid) = self.laid(&monitor, desired);
+        self.apply(&laid, own, zero, &overlaid, !plan.is_empty())?;
+        self.go_on_with(monitor, overlaid);
+        Ok(plan)
+    }
+
     /// Whether something else is in force than the file said when it was read.
     pub(super) fn is_changed(&self) -> bool {
         let Some((own, desired)) = &self.loaded else { return false };
-        *own != self.own || desired != self.control.desired() && !self.control.plan(desired).is_empty()
+        *own != self.own || !compare(&self.configured(), desired).is_empty()
     }
 
     fn pass(&self, guard: &Guard) -> Result<(), Failure> {
@@ -100,12 +120,14 @@ impl Director {
         guard: &Guard,
     ) -> Result<Outcome, Failure> {
         let failed = |error: &Error| Failure::new(kind(error), error);
-        let unchanged = self.own == *own && self.control.desired() == desired;
+        let configured = self.configured();
+        let unchanged = self.own == *own && configured == *desired;
         let plan = if unchanged {
             Plan::default()
         } else if guard.dry_run {
-            let prepared = self.prepared(desired).map_err(|e| failed(&e))?;
-            self.plan(own, prepared.plan)
+            let (laid, _) = self.laid(&self.monitor_of(desired), desired);
+            self.prepared(&laid).map_err(|e| failed(&e))?;
+            self.plan(own, compare(&configured, desired))
         } else {
             let brought = self.bring(own, desired, zero);
             brought.map_err(|(code, errors)| Failure { errors, ..Failure::new(code, "") })?

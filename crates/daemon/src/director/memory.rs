@@ -6,14 +6,15 @@
 //! leaves of the last one is as if it had never been begun. When the lines have grown longer than what they change, all is
 //! written anew.
 
-use super::Error;
+use super::{Error, health::Overlaid};
 use crate::files;
 use relvs_control::{Control, Limits, Statistics, StatisticsStep, Step};
-use relvs_model::Director;
+use relvs_model::{Director, Service};
 use serde::{Deserialize, Serialize};
 use std::{
     fs, io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 const FILE: &str = "control.json";
@@ -29,6 +30,8 @@ pub(super) struct Left {
     pub(super) statistics: Statistics,
     /// Missing where an earlier version wrote it.
     pub(super) director: Option<Director>,
+    /// Services that are configured otherwise than they are scheduled.
+    pub(super) overlaid: Vec<Arc<Service>>,
 }
 
 /// `control.json`.
@@ -41,6 +44,8 @@ struct Whole {
     statistics: Statistics,
     #[serde(default)]
     director: Option<Director>,
+    #[serde(default)]
+    overlaid: Vec<Arc<Service>>,
 }
 
 /// The same, to be written.
@@ -50,6 +55,7 @@ struct Written<'a> {
     control: &'a Control,
     statistics: &'a Statistics,
     director: &'a Director,
+    overlaid: Vec<&'a Service>,
 }
 
 /// What changes: a line of `control.log`.
@@ -67,6 +73,9 @@ pub(super) struct Line {
     pub(super) statistics: Option<StatisticsStep>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) director: Option<Director>,
+    /// All of them, if any has changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) overlaid: Option<Vec<Arc<Service>>>,
 }
 
 /// The two files.
@@ -106,9 +115,9 @@ impl Memory {
         let mut left = match fs::read(self.path(FILE)) {
             Ok(text) => {
                 self.size = text.len() as u64;
-                let Whole { line, control, statistics, director } = serde_json::from_slice(&text).ok()?;
+                let Whole { line, control, statistics, director, overlaid } = serde_json::from_slice(&text).ok()?;
                 self.line = line;
-                Some(Left { control, statistics, director })
+                Some(Left { control, statistics, director, overlaid })
             }
             Err(error) if missing(&error) => None,
             Err(_) => return None,
@@ -169,8 +178,10 @@ impl Memory {
         control: &Control,
         statistics: &Statistics,
         director: &Director,
+        overlaid: &Overlaid,
     ) -> Result<(), Error> {
-        let whole = Written { line: self.line, control, statistics, director };
+        let overlaid = overlaid.values().map(|service| &**service).collect();
+        let whole = Written { line: self.line, control, statistics, director, overlaid };
         let path = self.path(FILE);
         let written = files::replace(&path, |file| serde_json::to_writer(file, &whole).map_err(io::Error::other));
         self.size = written.map_err(|source| Error::File { path, source })?;
@@ -202,8 +213,8 @@ fn remove(path: &Path) -> Result<(), Error> {
 
 /// What the texts of `control.json` and of whole lines of `control.log` say; none if they contradict each other.
 pub(super) fn told(whole: &[u8], lines: &[u8]) -> Option<Left> {
-    let Whole { control, statistics, director, .. } = serde_json::from_slice(whole).ok()?;
-    let mut left = Some(Left { control, statistics, director });
+    let Whole { control, statistics, director, overlaid, .. } = serde_json::from_slice(whole).ok()?;
+    let mut left = Some(Left { control, statistics, director, overlaid });
     for line in lines.split_inclusive(|byte| *byte == b'\n') {
         left = Some(follow(left, serde_json::from_slice(line).ok()?)?);
     }
@@ -212,9 +223,9 @@ pub(super) fn told(whole: &[u8], lines: &[u8]) -> Option<Left> {
 
 /// What is left after one more line.
 fn follow(left: Option<Left>, line: Line) -> Option<Left> {
-    let Line { anew, control, statistics, director, .. } = line;
+    let Line { anew, control, statistics, director, overlaid, .. } = line;
     let nothing = Control::new(Limits::default());
-    let empty = || Left { control: nothing, statistics: Statistics::default(), director: None };
+    let empty = || Left { control: nothing, statistics: Statistics::default(), director: None, overlaid: Vec::new() };
     let mut left = if anew { empty() } else { left? };
     if let Some(step) = control {
         left.control.follow(step).ok()?;
@@ -223,6 +234,7 @@ fn follow(left: Option<Left>, line: Line) -> Option<Left> {
         left.statistics.follow(step);
     }
     left.director = director.or(left.director);
+    left.overlaid = overlaid.unwrap_or(left.overlaid);
     Some(left)
 }
 
@@ -279,7 +291,7 @@ mod tests {
         }
 
         fn write(&mut self) {
-            self.memory.write(&self.control, &self.statistics, &Director::default()).unwrap();
+            self.memory.write(&self.control, &self.statistics, &Director::default(), &Overlaid::new()).unwrap();
         }
     }
 

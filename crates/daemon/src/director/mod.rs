@@ -6,6 +6,7 @@ mod apply;
 mod change;
 pub(crate) mod explain;
 mod flows;
+mod health;
 mod interfaces;
 mod local;
 mod memory;
@@ -17,6 +18,8 @@ mod ways;
 
 pub(crate) use change::Guard;
 pub(crate) use flows::Wanted;
+pub(crate) use health::Outcomes;
+use health::{Health, Overlaid};
 pub(crate) use trace::{Watched, reason_bit};
 
 use crate::{Source, decapsulator::address, server::Listeners, service_manager};
@@ -106,6 +109,7 @@ pub(crate) struct Director {
     /// The entries that each half of the tables has, if that is known.
     halves: [Option<Arc<Entries>>; 2],
     memory: Memory,
+    health: Health,
     /// The director's own settings that are written down.
     written: Option<relvs_model::Director>,
     /// Nothing was applied yet: tables and ways may be otherwise than what is known.
@@ -137,7 +141,12 @@ struct Counts {
 
 impl Director {
     /// Takes up what an earlier daemon left in the run directory, or begins anew, and brings it to `state`.
-    pub(crate) fn start(run_dir: &Path, source: Source, state: State, listeners: Listeners) -> Result<Self, Error> {
+    pub(crate) fn start(
+        run_dir: &Path,
+        source: Source,
+        state: State,
+        listeners: Listeners,
+    ) -> Result<(Self, Outcomes), Error> {
         let (memory, left) = Memory::read(run_dir)?;
         let sizes = Sizes::for_flows(state.director.flows);
         let kernel = Kernel::open(run_dir, object::embedded(), sizes, seeds())?;
@@ -155,9 +164,12 @@ impl Director {
             rules: sizes.rules,
             destinations: sizes.destinations,
         };
+        let overlaid: Overlaid =
+            left.iter().flat_map(|left| left.overlaid.iter().map(|service| (service.key, service.clone()))).collect();
+        let (health, outcomes) = Health::start(run_dir, overlaid, random())?;
+        let own = left.as_ref().and_then(|left| left.director.clone());
         // What was desired counts even where its tables are of another version, and so given up.
         let before = left.as_ref().map(|left| left.control.desired().clone());
-        let own = left.as_ref().and_then(|left| left.director.clone());
         let (control, statistics) = match left {
             Some(left) if kernel.adopted() => (left.control.with_limits(limits), left.statistics),
             _ => (Control::new(limits), Statistics::default()),
@@ -184,6 +196,7 @@ impl Director {
             retired: BTreeMap::new(),
             halves: [None, None],
             memory,
+            health,
             written: own.clone(),
             whole: true,
             stale: BTreeSet::new(),
@@ -201,7 +214,12 @@ impl Director {
         if director.source.file.is_some() {
             director.loaded = Some((state.director.clone(), Desired::from(&state)));
         } else {
-            if let Some(before) = before {
+            if let Some(mut before) = before {
+                for service in &mut before.services {
+                    if let Some(configured) = director.health.overlaid.get(&service.key) {
+                        *service = configured.clone();
+                    }
+                }
                 before.put_into(&mut state);
             }
             if let Some(own) = &own {
@@ -215,11 +233,14 @@ impl Director {
         director.own = own.unwrap_or_else(|| state.director.clone());
         // An interface may be refused: so first, while the services are still those of the daemon before.
         director.serve(&state.director)?;
-        director.apply(&Desired::from(&state), &state.director, &[])?;
+        let desired = Desired::from(&state);
+        director.begin_checks(&desired);
+        director.bring_about(&state.director, &desired, &[])?;
         director.kernel.settle()?;
-        director.memory.write(&director.control, &director.statistics, &director.own)?;
+        director.write_whole()?;
         director.keep_fresh()?;
-        Ok(director)
+        director.look_for_addresses()?;
+        Ok((director, outcomes))
     }
 
     /// Reads the configuration again. Gives the plan that was carried out; nothing is changed on errors.
@@ -265,6 +286,9 @@ impl Director {
         if events.iter().any(|e| !matches!(e, Event::Neighbour { .. })) {
             self.keep_fresh()?;
         }
+        if events.iter().any(|e| matches!(e, Event::Address { .. } | Event::Overrun)) {
+            self.look_for_addresses()?;
+        }
         Ok(())
     }
 
@@ -292,6 +316,12 @@ impl Director {
         Ok(())
     }
 
+    /// Services that are checked only while their VIP is here want to know.
+    fn look_for_addresses(&mut self) -> Result<(), Error> {
+        let addresses = self.ways.addresses()?;
+        self.see_addresses(addresses)
+    }
+
     fn keep_fresh(&mut self) -> Result<(), Error> {
         // A VLAN's routers are behind the interface underneath.
         let served: BTreeSet<u32> = self.served.iter().map(|s| s.index).collect();
@@ -312,8 +342,8 @@ impl Director {
         self.forget_watchers(begin);
         self.forget_retired(begin)?;
         // What cannot be written now is tried again; the rest of the second's work does not wait for it.
-        let is_long = self.memory.is_long();
-        let written = if is_long { self.memory.write(&self.control, &self.statistics, &self.own) } else { Ok(()) };
+        let written = if self.memory.is_long() { self.write_whole() } else { Ok(()) };
+        let written = written.and(self.tend_checks());
         if begin - self.refreshed >= FRESH {
             self.refreshed = begin;
             self.keep_fresh()?;
@@ -325,8 +355,13 @@ impl Director {
         written
     }
 
+    fn write_whole(&mut self) -> Result<(), Error> {
+        self.memory.write(&self.control, &self.statistics, &self.own, &self.health.overlaid)
+    }
+
     /// What SIGTERM leaves.
-    pub(crate) fn end(self) -> Result<(), Error> {
+    pub(crate) fn end(mut self) -> Result<(), Error> {
+        self.end_checks();
         match self.own.on_exit {
             OnExit::Keep => Ok(()),
             OnExit::Stop => {

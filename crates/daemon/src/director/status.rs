@@ -36,6 +36,7 @@ impl Director {
                 .map(|s| Interface { name: s.name.clone(), mode: s.mode.to_string() })
                 .collect(),
             services,
+            checks: self.health(),
             settings: self.control.desired().settings.clone(),
             timeouts: self.control.desired().timeouts,
             rules: self.control.desired().rules.clone(),

@@ -74,6 +74,11 @@ impl Ways {
         self.known.values()
     }
 
+    /// All addresses of this machine.
+    pub(super) fn addresses(&mut self) -> Result<BTreeSet<IpAddr>, Error> {
+        Ok(self.network.addresses()?.into_iter().map(|address| address.address).collect())
+    }
+
     /// Whether an address is the director's own now.
     pub(super) fn is_local(&mut self, address: IpAddr) -> Result<bool, Error> {
         Ok(self.network.route(address)?.kind == RouteKind::Local)

@@ -1,6 +1,6 @@
 //! The control socket described by OpenAPI, from the types and handlers themselves. It is committed as docs/openapi.json.
 
-use super::{change, explain, flows, health, scrape, services, show, trace};
+use super::{change, checks, explain, flows, health, scrape, services, show, trace};
 use axum::{
     http::{HeaderValue, header},
     response::{IntoResponse as _, Response},
@@ -23,6 +23,8 @@ use utoipa::OpenApi;
         change::replace,
         change::edit,
         change::zero,
+        checks::all,
+        checks::drain,
         services::all,
         services::one,
         services::delete,
@@ -91,7 +93,9 @@ mod tests {
         let paths: Vec<&String> = document["paths"].as_object().unwrap().keys().collect();
         let expected = [
             "changes",
+            "checks",
             "configuration",
+            "drains",
             "explain",
             "flows",
             "reload",

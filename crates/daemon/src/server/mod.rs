@@ -7,6 +7,7 @@
 mod access;
 mod answer;
 mod change;
+mod checks;
 mod connections;
 pub(crate) mod description;
 mod door;
@@ -30,8 +31,8 @@ use axum::{
 };
 use door::Setup;
 use relvs_api::{
-    CHANGES, CONFIGURATION, Code, DESCRIPTION, EXPLAIN, FLOWS, Failure, HEALTH, METRICS, READY, RELOAD, SERVICES,
-    STATUS, TRACE, ZERO,
+    CHANGES, CHECKS, CONFIGURATION, Code, DESCRIPTION, DRAINS, EXPLAIN, FLOWS, Failure, HEALTH, METRICS, READY, RELOAD,
+    SERVICES, STATUS, TRACE, ZERO,
 };
 use scrape::{Scrapes, Scraping};
 use std::sync::Arc;
@@ -86,6 +87,8 @@ impl Shared {
             .route(CONFIGURATION, get(show::configuration).put(change::replace))
             .route(CHANGES, post(change::edit))
             .route(ZERO, post(change::zero))
+            .route(CHECKS, get(checks::all))
+            .route(DRAINS, post(checks::drain))
             .route(SERVICES, get(services::all))
             .route(&format!("{SERVICES}/{{*key}}"), get(services::one).delete(services::delete))
             .route(EXPLAIN, get(explain::explain))

@@ -9,6 +9,7 @@ mod probe;
 mod question;
 mod script;
 mod status;
+mod text;
 
 pub use event::Event;
 pub use notify::{Encryption, Mail, Notify, Webhook};

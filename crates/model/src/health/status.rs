@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 /// What is known about one service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = HealthServiceStatus)]
 pub struct ServiceStatus {
     /// The service.
     pub service: ServiceKey,
@@ -30,6 +31,7 @@ pub struct ServiceStatus {
 
 /// What is known about one server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = HealthServerStatus)]
 pub struct ServerStatus {
     /// The RIP.
     #[schema(value_type = String, example = "10.0.0.11")]
