@@ -88,13 +88,13 @@ fn another(start: &Configuration, change: u64) -> Configuration {
     for service in &mut wanted.services {
         service.servers[0].weight = 1 + (change % 3) as u32;
         service.servers[1].weight = (change % 2) as u32;
-        if change % 5 == 0 {
+        if change.is_multiple_of(5) {
             service.servers.rotate_left(1);
         }
         service.scheduler = if change % 7 < 4 { Scheduler::Wrr } else { Scheduler::Wlc };
     }
     wanted.timeouts.tcp_s = 900 + change as u32;
-    if change % 2 == 0 {
+    if change.is_multiple_of(2) {
         let mut more = wanted.services[0].clone();
         more.key = ServiceKey::listen(Protocol::Tcp, "192.0.2.77".parse().unwrap(), 1 + (change % 100) as u16);
         wanted.services.push(more);

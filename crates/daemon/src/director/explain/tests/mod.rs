@@ -216,12 +216,21 @@ fn change(r: &mut Random, director: &mut Director) {
 
 /// Every removed server's clients come once more.
 fn check(director: &mut Director, asked: &Asked, reached: &mut Reached, whole: bool) {
-    let before = (tables(director, whole), whole.then(|| counters(director)));
+    let before = tables(director, whole);
     let (ingress, frame) = director.frame(asked).unwrap();
     let case: Case<'_> = director.tried(asked, ingress, &frame).unwrap();
     let e = director.told(&case).unwrap();
-    let after = (tables(director, whole), whole.then(|| counters(director)));
-    assert!(before == after, "explaining changed the tables: {asked:?}");
+    assert!(before == tables(director, whole), "explaining changed the tables: {asked:?}");
+    if whole {
+        // A frame of the kernel's own may be counted meanwhile, but not each time.
+        let uncounted = (0..10).any(|_| {
+            let before = counters(director);
+            let again = director.tried(asked, ingress, &frame).unwrap();
+            director.told(&again).unwrap();
+            before == counters(director)
+        });
+        assert!(uncounted, "explaining is counted: {asked:?}");
+    }
     reached.note(&e);
     let live = director.kernel.run_on(ingress, &frame).unwrap();
     let what = || format!("{asked:?}\n{e:#?}");

@@ -213,7 +213,7 @@ pub(in crate::director) fn start(run_dir: &Path, source: Source, state: State) -
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let asker = tokio::sync::mpsc::channel(1).0;
     let listeners = Listeners::new(runtime.handle().clone(), asker, run_dir.join("control.sock"));
-    Director::start(run_dir, source, state, listeners).unwrap()
+    Director::start(run_dir, source, state, listeners).unwrap().0
 }
 
 /// Two links, with neighbours that never go.
