@@ -7,7 +7,7 @@ use std::{fmt::Write as _, net::SocketAddr, process::ExitCode};
 
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// Where the packet comes from, as in 198.51.100.7:40000 or [2001:db8::7]:40000
+    /// Where the packet comes from, as in 198.51.100.7:40000 or `[2001:db8::7]:40000`
     #[arg(long, value_name = "IP:PORT")]
     src: SocketAddr,
     /// Where it goes

@@ -6,7 +6,10 @@ use aya_ebpf::{
     btf_maps::{Array, HashMap, LruHashMap, PerCpuArray, ProgramArray, RingBuf},
     macros::btf_map,
 };
-use relvs_core::{Reason, Stage, table::{interface, trace}};
+use relvs_core::{
+    Reason, Stage,
+    table::{interface, trace},
+};
 
 const MMAPABLE: usize = 1 << 10;
 

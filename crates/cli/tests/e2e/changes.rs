@@ -139,7 +139,7 @@ fn a_dry_run_and_what_is_refused_change_nothing() {
     let gone = ServiceKey::mark(9, false);
     let twice =
         ServerOf { service: key(target), server: Server::new(rip(&bed.lab, "s1", target.ip()), 80, 1, Method::Dr) };
-    let many: Vec<Server> = (0..60_000u32)
+    let many: Vec<Server> = (0..140_000u32)
         .map(|n| Server::new(std::net::Ipv4Addr::from(0x0a80_0000 + n).into(), 9, 1, Method::Nat))
         .collect();
     let large = Service::new("192.0.2.77:9/tcp".parse().unwrap(), Scheduler::Rr, many);

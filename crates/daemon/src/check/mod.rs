@@ -1,6 +1,6 @@
 //! `relvs check`: what a configuration asks for, against the machine and the links that it is to run on.
 //!
-//! What is there is asked once and described ([`Machine`]); everything that is concluded from it is concluded from the
+//! What is there is asked once and described (`Machine`); everything that is concluded from it is concluded from the
 //! description alone, so that each conclusion can be tested without a network. It changes nothing; it asks the links
 //! who answers for servers and VIPs, as any host does before it sends.
 
