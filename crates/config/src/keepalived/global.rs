@@ -105,12 +105,7 @@ pub(super) fn global(blocks: &[&Statement], reading: &mut Reading<'_>) -> (Globa
             "smtp_alert_vrrp" => keep(&mut alert_vrrp, reading.boolean(line)),
             "smtp_alert_checker" => keep(&mut globals.alert_checker, reading.boolean(line)),
             "no_checker_emails" => globals.alert_checker = Some(false),
-            "script_user" => {
-                if let Some(user) = text(line, reading) {
-                    let group = line.arguments.get(1).map(|word| word.text.trim_start_matches(':').to_owned());
-                    globals.script_user = Some((user, group.filter(|group| !group.is_empty())));
-                }
-            }
+            "script_user" => keep(&mut globals.script_user, reading.user(line)),
             "lvs_timeouts" => timeouts(line, &mut globals.timeouts, reading),
             "notify_fifo" => keep(&mut fifo, text(line, reading)),
             "vrrp_notify_fifo" => keep(&mut vrrp_fifo, text(line, reading)),

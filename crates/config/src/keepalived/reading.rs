@@ -223,13 +223,18 @@ impl<'d> Reading<'d> {
         let command = self.command(statement, words.next().as_deref())?;
         let mut script = Script::new(command);
         script.user = words.next();
-        // `:` asks for the user's groups, which a script has anyway.
-        script.group = words.next().map(|group| group.trim_start_matches(':').to_owned()).filter(|g| !g.is_empty());
+        script.group = words.next().and_then(|word| group(&word));
         if let Some(more) = words.next() {
             let fault = Fault::new(format!("{} is left out: a user and a group follow a script", quoted(&more)));
             self.warning(statement.keyword.place, fault.help("put the script and its arguments in double quotes"));
         }
         Some(script)
+    }
+
+    /// A user, and a group if one is named. `:` asks for the user's groups, which a script has anyway.
+    pub(super) fn user(&mut self, statement: &Statement) -> Option<(String, Option<String>)> {
+        let user = self.word(statement, 0, "a user")?.to_owned();
+        Some((user, statement.arguments.get(1).and_then(|word| group(&word.text))))
     }
 
     fn command(&mut self, statement: &Statement, text: Option<&str>) -> Option<Vec<String>> {
@@ -258,4 +263,9 @@ pub(super) fn keep<T>(place: &mut Option<T>, found: Option<T>) {
     if found.is_some() {
         *place = found;
     }
+}
+
+/// The group that a word after a user names.
+fn group(word: &str) -> Option<String> {
+    Some(word.trim_start_matches(':')).filter(|group| !group.is_empty()).map(str::to_owned)
 }

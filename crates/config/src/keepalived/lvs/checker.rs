@@ -310,11 +310,7 @@ fn misc(statement: &Statement, server: &Given, reading: &mut Reading<'_>) -> Vec
         "misc_path" => keep(&mut script, reading.script(line)),
         "misc_timeout" => keep(&mut timeout_ms, reading.seconds(line, 0, 1..=86_400_000)),
         "misc_dynamic" => dynamic = reading.boolean(line).unwrap_or(dynamic),
-        "user" => {
-            let name = reading.word(line, 0, "a user").map(str::to_owned);
-            let group = line.arguments.get(1).map(|word| word.text.trim_start_matches(':').to_owned());
-            user = name.map(|name| (name, group.filter(|group| !group.is_empty())));
-        }
+        "user" => keep(&mut user, reading.user(line)),
         _ => {}
     });
     let Some(mut script) = script else {

@@ -39,10 +39,7 @@ pub(in crate::keepalived) fn script(
             Some("weight") => keep(&mut counts, weight(line, 0, WEIGHT, reading)),
             Some("rise") => keep(&mut rise, reading.integer(line, 0, 1..=i32::MAX as u32)),
             Some("fall") => keep(&mut fall, reading.integer(line, 0, 1..=i32::MAX as u32)),
-            Some("user") => {
-                let group = line.arguments.get(1).map(|word| word.text.trim_start_matches(':').to_owned());
-                keep(&mut user, reading.word(line, 0, "a user").map(|user| (user.to_owned(), group)));
-            }
+            Some("user") => keep(&mut user, reading.user(line)),
             Some("init_fail") => init_fail = true,
             _ => {}
         }
@@ -53,7 +50,7 @@ pub(in crate::keepalived) fn script(
         return None;
     };
     if let Some((name, group)) = user {
-        (script.user, script.group) = (Some(name), group.filter(|group| !group.is_empty()));
+        (script.user, script.group) = (Some(name), group);
     }
     let interval_ms = interval_ms.unwrap_or(1_000);
     script.timeout_ms = timeout_ms.unwrap_or(interval_ms);
