@@ -196,10 +196,8 @@ impl Director {
 
     fn is_drained(&self, service: ServiceKey, server: SocketAddr) -> bool {
         let Some(configured) = self.health.overlaid.get(&service) else { return false };
-        let is_it = |one: &&Server| SocketAddr::new(one.address, one.port) == server;
-        let laid = self.control.service(service).and_then(|service| service.servers.iter().find(is_it));
-        let wanted = configured.servers.iter().find(is_it);
-        laid.zip(wanted).is_some_and(|(laid, wanted)| laid.weight == 0 && wanted.weight > 0)
+        let laid = self.control.service(service).and_then(|service| server_of(service, server));
+        laid.zip(server_of(configured, server)).is_some_and(|(laid, wanted)| laid.weight == 0 && wanted.weight > 0)
     }
 
     /// The addresses of this machine may be others.
@@ -295,8 +293,7 @@ impl Director {
     pub(crate) fn has_server(&self, service: ServiceKey, server: SocketAddr) -> bool {
         let applied = || self.control.service(service);
         let found = self.health.overlaid.get(&service).or_else(applied);
-        let is_it = |one: &Server| SocketAddr::new(one.address, one.port) == server;
-        found.is_some_and(|found| found.servers.iter().any(is_it))
+        found.is_some_and(|found| server_of(found, server).is_some())
     }
 
     /// The daemon ends: those who want to know are told, and the next one is.
@@ -311,6 +308,10 @@ impl Director {
             std::mem::replace(&mut self.health.notifier, none).end(PATIENCE);
         }
     }
+}
+
+fn server_of(service: &Service, server: SocketAddr) -> Option<&Server> {
+    service.servers.iter().find(|one| SocketAddr::new(one.address, one.port) == server)
 }
 
 fn say(event: &Event) {
