@@ -27,7 +27,7 @@ pub struct Configuration {
 }
 
 impl From<State> for Configuration {
-    fn from(State { director, listeners: _, settings, timeouts, rules, services }: State) -> Self {
+    fn from(State { director, settings, timeouts, rules, services, .. }: State) -> Self {
         Configuration { revision: None, director: Some(director), settings, timeouts, rules, services }
     }
 }

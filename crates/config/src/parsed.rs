@@ -38,7 +38,15 @@ impl Parsed {
     pub(crate) fn new(file: &str, lines: &Lines<'_>, common: Common, services: Vec<Accepted>, report: Report) -> Self {
         let Common { director, listeners, settings, timeouts, rules } = common;
         let mut parsed = Parsed {
-            state: State { director: director.settings, listeners, settings, timeouts, rules, services: Vec::new() },
+            state: State {
+                director: director.settings,
+                listeners,
+                settings,
+                timeouts,
+                rules,
+                services: Vec::with_capacity(services.len()),
+                ..State::default()
+            },
             diagnostics: Vec::new(),
             file: file.to_owned(),
             interfaces: director.interfaces.iter().map(|span| lines.location(span)).collect(),

@@ -223,6 +223,7 @@ server = [{ address = "10.0.0.11" }]
             },
             wlc(key(Protocol::Tcp, "192.0.2.1", 82), dr("10.0.0.11", 82)),
         ],
+        ..State::default()
     };
     assert_eq!(parsed.state, expected);
 }

@@ -23,9 +23,10 @@ impl Desired {
     /// Makes it a part of this state, in place of what that had.
     pub fn put_into(self, state: &mut State) {
         let Desired { settings, timeouts, rules, services } = self;
-        let services = services.into_iter().map(Arc::unwrap_or_clone).collect();
-        let (director, listeners) = (std::mem::take(&mut state.director), std::mem::take(&mut state.listeners));
-        *state = State { director, listeners, settings, timeouts, rules, services };
+        state.settings = settings;
+        state.timeouts = timeouts;
+        state.rules = rules;
+        state.services = services.into_iter().map(Arc::unwrap_or_clone).collect();
     }
 }
 

@@ -1,6 +1,6 @@
 //! Everything that is wanted of a director.
 
-use crate::{Director, Listeners, Rule, Service, Settings, Timeouts};
+use crate::{Director, Listeners, Rule, Service, Settings, Timeouts, health::Notify, vrrp};
 use serde::{Deserialize, Serialize};
 
 /// Everything that is wanted of a director: the desired state.
@@ -11,6 +11,12 @@ pub struct State {
     /// Where the daemon itself answers.
     #[serde(default)]
     pub listeners: Listeners,
+    /// Who is told of what happens to servers and services.
+    #[serde(default)]
+    pub notify: Notify,
+    /// The virtual routers of this machine.
+    #[serde(default)]
+    pub vrrp: vrrp::Settings,
     /// IPVS's settings.
     #[serde(default)]
     pub settings: Settings,

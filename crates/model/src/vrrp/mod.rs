@@ -44,6 +44,8 @@ pub struct Settings {
     pub files: Vec<TrackFile>,
     /// Processes whose presence does (vrrp_track_process).
     pub processes: Vec<TrackProcess>,
+    /// A FIFO that gets a line for each change, as keepalived writes them (vrrp_notify_fifo); it is made if it is not there.
+    pub fifo: Option<String>,
 }
 
 /// One virtual router (vrrp_instance).
