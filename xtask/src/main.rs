@@ -11,6 +11,7 @@ mod packages;
 mod run;
 mod schemathesis;
 mod shell;
+mod steady;
 mod tidy;
 
 use anyhow::{Context as _, Result, bail};

@@ -1,6 +1,6 @@
 //! The commands that run the product: demo, test, bench.
 
-use crate::{deb, packages, schemathesis, shell};
+use crate::{deb, packages, schemathesis, shell, steady};
 use anyhow::{Context as _, Result};
 use std::process::Command;
 
@@ -27,16 +27,18 @@ pub(crate) fn test(arguments: &[&str]) -> Result<()> {
     // One resolution of features for both steps, so that nothing is compiled twice.
     shell::run(shell::cargo().args(["build", "--workspace", "--bins", "--tests"]))?;
     let relvs = shell::target_dir().join("debug/relvs");
-    let mut tests = shell::cargo();
-    tests.args(["test", "--workspace", "--no-fail-fast"]).args(arguments).env("RELVS_BIN", &relvs);
+    let mut environment = vec![("RELVS_BIN", relvs.clone())];
     if arguments.is_empty() || arguments.iter().any(|filter| filter.contains("package")) {
         let packages = shell::target_dir().join("debian-test");
         for version in ["0.1.0-1", "0.1.0-2"] {
             deb::pack(&relvs, Some(version), &packages, true)?;
         }
-        tests.env("RELVS_PACKAGES", packages);
+        environment.push(("RELVS_PACKAGES", packages));
     }
-    shell::run(&mut tests)
+    let tests = [&["--workspace", "--no-fail-fast"], arguments].concat();
+    steady::run(&tests, |cargo| {
+        cargo.envs(environment.iter().map(|(name, value)| (name, value)));
+    })
 }
 
 /// Measures nanoseconds per packet; loads programs, so it wants root.

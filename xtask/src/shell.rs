@@ -1,10 +1,16 @@
 //! Other programs: shown before they run, and named in the error when they fail.
 
 use anyhow::{Context as _, Result, bail};
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::Duration;
+
+/// After the end of a command, nothing more is printed if nothing was for so long.
+const SILENCE: Duration = Duration::from_secs(3);
 
 /// The repository's folder: cargo names it to what it runs. The folder of the build is the second choice, for a target
 /// folder that two clones share.
@@ -62,6 +68,41 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     let status = command.status().with_context(|| format!("cannot start `{}`", shown(command)))?;
     if !status.success() {
         bail!("`{}` failed: {status}", shown(command));
+    }
+    Ok(())
+}
+
+/// As [`run`]; each line of what it prints is shown, and given to `each`.
+pub(crate) fn run_and_read(command: &mut Command, mut each: impl FnMut(&str)) -> Result<()> {
+    println!("+ {}", shown(command));
+    let what = shown(command);
+    let (reader, writer) = std::io::pipe().context("no pipe can be made")?;
+    let errors = writer.try_clone().context("no pipe can be made")?;
+    let mut child = command.stdout(writer).stderr(errors).spawn().with_context(|| format!("cannot start `{what}`"))?;
+    // The command keeps its ends of the pipe; the last must be closed for the reader to come to an end.
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let (sender, lines) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(reader).split(b'\n').map_while(Result::ok) {
+            if sender.send(String::from_utf8_lossy(&line).into_owned()).is_err() {
+                break;
+            }
+        }
+    });
+    loop {
+        match lines.recv_timeout(SILENCE) {
+            Ok(line) => {
+                println!("{line}");
+                each(&line);
+            }
+            // A process that outlives the command may hold the pipe.
+            Err(RecvTimeoutError::Timeout) if child.try_wait()?.is_none() => {}
+            Err(_) => break,
+        }
+    }
+    let status = child.wait()?;
+    if !status.success() {
+        bail!("`{what}` failed: {status}");
     }
     Ok(())
 }
