@@ -7,7 +7,7 @@ use super::{
 };
 use relvs_model::{
     Timeouts,
-    health::{Mail, Notify},
+    health::Mail,
     vrrp::{Announcements, Version},
 };
 
@@ -21,19 +21,23 @@ pub struct Globals {
     pub router_id: Option<String>,
     /// As whom scripts are run that do not say it (script_user).
     pub script_user: Option<(String, Option<String>)>,
-    /// Timeouts of IPVS (lvs_timeouts).
-    pub timeouts: Timeouts,
-    /// Who is told of everything; the FIFO is that of checks.
-    pub notify: Notify,
-    /// The FIFO that is told of virtual routers (vrrp_notify_fifo, or notify_fifo).
-    pub vrrp_fifo: Option<String>,
     /// Mail about virtual routers, unless they say otherwise (smtp_alert_vrrp, smtp_alert).
     pub alert_vrrp: bool,
     /// Mail about servers, unless they say otherwise (smtp_alert_checker, smtp_alert).
     pub alert_checker: Option<bool>,
 }
 
-/// Defaults of virtual routers.
+/// Who is told of what happens.
+#[derive(Default)]
+pub(super) struct Told {
+    /// lvs_notify_fifo, or notify_fifo
+    pub(super) checker_fifo: Option<String>,
+    /// vrrp_notify_fifo, or notify_fifo
+    pub(super) vrrp_fifo: Option<String>,
+    pub(super) mail: Option<Mail>,
+}
+
+/// Defaults of virtual routers and services.
 #[derive(Clone, Debug)]
 pub(super) struct Defaults {
     pub(super) interface: Option<String>,
@@ -50,6 +54,8 @@ pub(super) struct Defaults {
     pub(super) announcements: Announcements,
     pub(super) startup_delay_ms: u32,
     pub(super) log_all_failures: bool,
+    /// Of IPVS (lvs_timeouts).
+    pub(super) timeouts: Timeouts,
 }
 
 impl Default for Defaults {
@@ -69,6 +75,7 @@ impl Default for Defaults {
             announcements: Announcements::default(),
             startup_delay_ms: 0,
             log_all_failures: false,
+            timeouts: Timeouts::default(),
         }
     }
 }
@@ -84,7 +91,7 @@ struct MailDraft {
 }
 
 /// Reads all `global_defs`.
-pub(super) fn global(blocks: &[&Statement], reading: &mut Reading<'_>) -> (Globals, Defaults) {
+pub(super) fn global(blocks: &[&Statement], reading: &mut Reading<'_>) -> (Globals, Defaults, Told) {
     let (mut globals, mut defaults, mut mail) = (Globals::default(), Defaults::default(), MailDraft::default());
     let (mut alert, mut alert_vrrp, mut min_garp) = (None, None, false);
     let (mut fifo, mut vrrp_fifo, mut lvs_fifo) = (None, None, None);
@@ -106,7 +113,7 @@ pub(super) fn global(blocks: &[&Statement], reading: &mut Reading<'_>) -> (Globa
             "smtp_alert_checker" => keep(&mut globals.alert_checker, reading.boolean(line)),
             "no_checker_emails" => globals.alert_checker = Some(false),
             "script_user" => keep(&mut globals.script_user, reading.user(line)),
-            "lvs_timeouts" => timeouts(line, &mut globals.timeouts, reading),
+            "lvs_timeouts" => timeouts(line, &mut defaults.timeouts, reading),
             "notify_fifo" => keep(&mut fifo, text(line, reading)),
             "vrrp_notify_fifo" => keep(&mut vrrp_fifo, text(line, reading)),
             "lvs_notify_fifo" => keep(&mut lvs_fifo, text(line, reading)),
@@ -119,10 +126,9 @@ pub(super) fn global(blocks: &[&Statement], reading: &mut Reading<'_>) -> (Globa
     }
     globals.alert_vrrp = alert_vrrp.or(alert).unwrap_or(false);
     globals.alert_checker = globals.alert_checker.or(alert);
-    globals.vrrp_fifo = vrrp_fifo.or_else(|| fifo.clone());
-    globals.notify.fifo = lvs_fifo.or(fifo);
-    globals.notify.mail = mail.made(&globals);
-    (globals, defaults)
+    let (vrrp_fifo, checker_fifo) = (vrrp_fifo.or_else(|| fifo.clone()), lvs_fifo.or(fifo));
+    let told = Told { checker_fifo, vrrp_fifo, mail: mail.made(&globals) };
+    (globals, defaults, told)
 }
 
 impl MailDraft {

@@ -11,7 +11,7 @@ use super::{
 use crate::{Diagnostic, report::Fault};
 use relvs_model::{
     Service, State,
-    health::{Probe, Script, Tls},
+    health::{self, Probe, Script, Tls},
     vrrp::{Instance, Notify, Settings},
 };
 use std::{collections::BTreeSet, sync::Arc};
@@ -21,11 +21,10 @@ use std::{collections::BTreeSet, sync::Arc};
 pub struct Keepalived {
     /// The files and their statements.
     pub document: Document,
-    /// Services with their servers and checks, and timeouts. The director's own settings are not in such a file.
+    /// Services with their servers and checks, timeouts, virtual routers, and who is told. The director's own settings are not in
+    /// such a file.
     pub state: State,
-    /// Virtual routers.
-    pub vrrp: Settings,
-    /// What counts for all.
+    /// What else counts for all.
     pub globals: Globals,
     /// Everything that is wrong, in the order of the files and their lines.
     pub diagnostics: Vec<Diagnostic>,
@@ -49,9 +48,10 @@ impl Keepalived {
                 all.put(keyword, statement);
             }
         }
-        let (globals, defaults) = global(&all.global, &mut reading);
+        let (globals, defaults, told) = global(&all.global, &mut reading);
         let mut sources = Sources::default();
-        let mut settings = Settings { startup_delay_ms: defaults.startup_delay_ms, ..Settings::default() };
+        let mut settings =
+            Settings { startup_delay_ms: defaults.startup_delay_ms, fifo: told.vrrp_fifo, ..Settings::default() };
         for statement in &all.scripts {
             settings.scripts.extend(vrrp::script(statement, &mut sources, &mut reading));
         }
@@ -101,8 +101,14 @@ impl Keepalived {
             }
         }
         let Reading { mut diagnostics, remarks, mut verdict, .. } = reading;
-        let mut state = State { timeouts: globals.timeouts, services, ..State::default() };
-        let scripts = users(&mut state, &mut settings, &globals);
+        // Who wants no mail about servers gets none, unless virtual routers are to be written about.
+        let instances = settings.instances.iter().map(|instance| &instance.notify);
+        let mut routers = instances.chain(settings.groups.iter().map(|group| &group.notify));
+        let alert = globals.alert_checker != Some(false) || routers.any(|notify| notify.smtp_alert);
+        let mail = told.mail.filter(|_| alert);
+        let notify = health::Notify { fifo: told.checker_fifo, mail, ..health::Notify::default() };
+        let mut state = State { notify, vrrp: settings, timeouts: defaults.timeouts, services, ..State::default() };
+        let scripts = users(&mut state, &globals);
         if scripts.iter().any(|script| files.executable(script)) && !all.secure() {
             verdict = verdict.max(Verdict::Insecure);
         }
@@ -110,7 +116,7 @@ impl Keepalived {
         let file = |name: &str| document.sources.iter().position(|source| source.name == name);
         diagnostics.sort_by_key(|diagnostic| (file(&diagnostic.file), diagnostic.line, diagnostic.column));
         diagnostics.dedup();
-        Keepalived { state, vrrp: settings, globals, diagnostics, remarks, verdict, document }
+        Keepalived { state, globals, diagnostics, remarks, verdict, document }
     }
 }
 
@@ -216,7 +222,7 @@ fn tls(statement: &Statement, tls: &mut Tls, reading: &mut Reading<'_>) {
 }
 
 /// Gives scripts that name no user that of `script_user`. Gives the programs of all.
-fn users(state: &mut State, settings: &mut Settings, globals: &Globals) -> Vec<String> {
+fn users(state: &mut State, globals: &Globals) -> Vec<String> {
     let mut programs = Vec::new();
     let mut run = |script: &mut Script| {
         if script.user.is_none()
@@ -241,9 +247,10 @@ fn users(state: &mut State, settings: &mut Settings, globals: &Globals) -> Vec<S
             }
         }
     }
-    settings.scripts.iter_mut().for_each(|script| run(&mut script.script));
-    let notify = settings.instances.iter_mut().map(|instance| &mut instance.notify);
-    for notify in notify.chain(settings.groups.iter_mut().map(|group| &mut group.notify)) {
+    let Settings { scripts, instances, groups, .. } = &mut state.vrrp;
+    scripts.iter_mut().for_each(|script| run(&mut script.script));
+    let notify = instances.iter_mut().map(|instance| &mut instance.notify);
+    for notify in notify.chain(groups.iter_mut().map(|group| &mut group.notify)) {
         let Notify { master, backup, fault, stop, deleted, any, master_rx_lower_pri, .. } = notify;
         let all = [master, backup, fault, stop, deleted, any, master_rx_lower_pri];
         all.into_iter().flatten().for_each(&mut run);

@@ -180,7 +180,7 @@ fn virtual_routers_have_keepaliveds_defaults_and_the_files() {
          vrrp_instance V2 {\n interface eth1\n virtual_router_id 52\n version 2\n authentication {\n auth_type PASS\n auth_pass secret\n }\n virtual_ipaddress { 10.0.0.100 }\n track_script { chk weight 5 reverse }\n}\n\
          vrrp_sync_group G {\n group {\n V1\n V2\n }\n sync_group_tracking_weight\n}\n",
     );
-    let [one, two] = read.vrrp.instances.as_slice() else { panic!() };
+    let [one, two] = read.state.vrrp.instances.as_slice() else { panic!() };
     assert_eq!(
         (one.version, one.state, one.priority, one.advert_interval_ms),
         (Version::V3, InitialState::Master, 150, 500)
@@ -192,16 +192,16 @@ fn virtual_routers_have_keepaliveds_defaults_and_the_files() {
     assert_eq!((one.announcements.repeat, one.announcements.delay_ms, two.announcements.delay_ms), (2, 1_000, 5_000));
     assert_eq!(one.unicast.as_ref().map(|unicast| unicast.peers.len()), Some(1));
     let tracked = |at: usize| {
-        read.vrrp.instances[at].track.iter().map(|t| (t.source.clone(), t.weight, t.reverse)).collect::<Vec<_>>()
+        read.state.vrrp.instances[at].track.iter().map(|t| (t.source.clone(), t.weight, t.reverse)).collect::<Vec<_>>()
     };
     let script = || TrackSource::Script("chk".into());
     assert_eq!(tracked(0), [(script(), -20, false), (TrackSource::Interface("eth1".into()), 10, false)]);
     assert_eq!(tracked(1), [(script(), 5, true)]);
     assert_eq!((two.version, two.auth_pass.as_deref(), two.priority), (Version::V2, Some("secret"), 100));
-    assert_eq!(read.vrrp.scripts[0].script.user.as_deref(), Some("nobody"));
-    assert_eq!((read.vrrp.scripts[0].interval_ms, read.vrrp.scripts[0].script.timeout_ms), (2_000, 2_000));
+    assert_eq!(read.state.vrrp.scripts[0].script.user.as_deref(), Some("nobody"));
+    assert_eq!((read.state.vrrp.scripts[0].interval_ms, read.state.vrrp.scripts[0].script.timeout_ms), (2_000, 2_000));
     assert_eq!((read.state.timeouts.tcp_s, read.state.timeouts.tcp_fin_s, read.state.timeouts.udp_s), (60, 120, 9));
-    assert_eq!(read.vrrp.groups[0].members, ["V1", "V2"]);
+    assert_eq!(read.state.vrrp.groups[0].members, ["V1", "V2"]);
     assert_eq!(read.verdict, Verdict::Fine);
 }
 
