@@ -12,6 +12,7 @@ mod checked;
 mod diagnostic;
 mod draft;
 mod duration;
+mod format;
 pub mod keepalived;
 pub mod keys;
 mod lines;
@@ -25,6 +26,7 @@ mod sysctl;
 mod toml_file;
 
 pub use diagnostic::{Diagnostic, Severity};
+pub use format::Format;
 pub use lines::Location;
 pub use parsed::{MAX_DIAGNOSTICS, Parsed};
 pub use toml_file::{MAX_BYTES, MAX_FLOWS, MAX_WEIGHT, parse_toml, parse_toml_bytes};

@@ -10,6 +10,7 @@ mod decapsulator;
 mod director;
 mod files;
 pub mod health;
+pub mod keepalived;
 mod metrics;
 pub mod realserver;
 mod run;
