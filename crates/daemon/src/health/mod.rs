@@ -12,7 +12,7 @@ mod notify;
 mod path;
 mod probe;
 mod prober;
-mod program;
+pub(crate) mod program;
 mod tls;
 
 pub use notify::Notifier;

@@ -38,7 +38,7 @@ const KEPT: usize = 512;
 
 /// How a program ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
+pub(crate) enum End {
     /// By itself, with this code.
     Code(i32),
     /// By this signal.
@@ -49,14 +49,14 @@ pub(super) enum End {
 
 /// How a program ended, and the last line that it printed, on either output.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Ending {
-    pub(super) how: End,
-    pub(super) said: String,
+pub(crate) struct Ending {
+    pub(crate) how: End,
+    pub(crate) said: String,
 }
 
 /// The places for running programs.
 #[derive(Debug)]
-pub(super) struct Programs {
+pub(crate) struct Programs {
     places: Semaphore,
     places_for_slow: Semaphore,
     slow: Mutex<HashSet<Script>>,
@@ -75,7 +75,7 @@ impl Default for Programs {
 impl Programs {
     /// Runs a program with more in its environment, at most so long. An error is why it did not run, half a sentence. When the
     /// future is dropped the process group is killed.
-    pub(super) async fn run(
+    pub(crate) async fn run(
         &self,
         script: &Script,
         environment: &[(&str, String)],

@@ -6,19 +6,22 @@
 
 mod addresses;
 mod claim;
+mod line;
 mod links;
 mod socket;
 mod thread;
+mod track;
 
+use line::Line;
 use relvs_model::vrrp::{Settings, Status, TrackSource};
 use relvs_proto::vrrp::{Command, Notification, Outcome, Refused};
 use rustix::event::{EventfdFlags, eventfd};
 use std::{
-    os::fd::OwnedFd,
     sync::{Arc, mpsc},
     thread::JoinHandle,
 };
 use thread::{Request, Thread};
+use track::Trackers;
 
 /// Why virtual routers could not begin, or the thread was lost.
 #[derive(Debug, thiserror::Error)]
@@ -51,13 +54,13 @@ impl Error {
 /// Running virtual routers. Dropped without [`Self::stop`] they end at once, and say so by priority 0.
 #[derive(Debug)]
 pub struct Vrrp {
-    requests: mpsc::Sender<Request>,
-    wake: Arc<OwnedFd>,
+    line: Line,
+    trackers: Option<Trackers>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Vrrp {
-    /// Begins in the network namespace of the calling thread. Addresses that an earlier process has left behind are removed
+    /// Begins in the network namespace of the calling thread, and looks after what the settings track. Addresses that an earlier process has left behind are removed
     /// first. `told` is called in the thread, in order, and must not wait.
     pub fn start(settings: &Settings, told: impl FnMut(&Notification) + Send + 'static) -> Result<Vrrp, Error> {
         check(settings)?;
@@ -66,49 +69,49 @@ impl Vrrp {
         let (requests, received) = mpsc::channel();
         // Opened here, so that what is not allowed is told to the caller.
         let mut inside = Thread::open(settings, wake.clone(), received, Box::new(told))?;
+        let line = Line { requests, wake };
+        let trackers = Some(Trackers::start(settings, line.clone())?);
         let thread = std::thread::Builder::new().name("vrrp".into()).spawn(move || inside.run());
         let thread = Some(thread.map_err(|e| Error::socket("start a thread", e))?);
-        Ok(Vrrp { requests, wake, thread })
-    }
-
-    fn ask(&self, request: Request) -> Result<(), Error> {
-        self.requests.send(request).map_err(|_| Error::Ended)?;
-        // A full counter wakes it as well.
-        let _ = rustix::io::write(&*self.wake, &1_u64.to_ne_bytes());
-        Ok(())
+        Ok(Vrrp { line, trackers, thread })
     }
 
     /// What can be seen of them.
     pub fn status(&self) -> Result<Status, Error> {
         let (answer, answered) = mpsc::sync_channel(1);
-        self.ask(Request::Status(answer))?;
+        self.line.ask(Request::Status(answer))?;
         answered.recv().map_err(|_| Error::Ended)
     }
 
     /// An operator wants something of an instance or a group.
     pub fn command(&self, name: &str, command: Command) -> Result<Result<(), Refused>, Error> {
         let (answer, answered) = mpsc::sync_channel(1);
-        self.ask(Request::Command { name: name.to_owned(), command, answer })?;
+        self.line.ask(Request::Command { name: name.to_owned(), command, answer })?;
         answered.recv().map_err(|_| Error::Ended)
     }
 
-    /// What something that is tracked has come to. Interfaces are looked at by the thread itself.
+    /// What something that is tracked has come to: this director's own health. Interfaces, scripts, files and processes are
+    /// looked after here.
     pub fn tracked(&self, source: TrackSource, outcome: Outcome) -> Result<(), Error> {
-        self.ask(Request::Tracked { source, outcome })
+        self.line.ask(Request::Tracked { source, outcome })
     }
 
     /// Other settings: what has not changed goes on, and what cannot be leaves everything as it was.
     pub fn apply(&self, settings: &Settings) -> Result<(), Error> {
         check(settings)?;
         let (answer, answered) = mpsc::sync_channel(1);
-        self.ask(Request::Apply { settings: settings.clone(), answer })?;
-        answered.recv().map_err(|_| Error::Ended)?
+        self.line.ask(Request::Apply { settings: settings.clone(), answer })?;
+        answered.recv().map_err(|_| Error::Ended)??;
+        if let Some(trackers) = &self.trackers {
+            trackers.configure(settings);
+        }
+        Ok(())
     }
 
     /// The end: masters say that they leave. Those that hand over keep their addresses until another is heard, for little
     /// more than an interval. Waits for that.
     pub fn stop(mut self, hand_over: bool) {
-        let _ = self.ask(Request::Stop { hand_over });
+        let _ = self.line.ask(Request::Stop { hand_over });
         self.join();
     }
 
@@ -118,6 +121,7 @@ impl Vrrp {
         {
             tracing::error!("the thread of the virtual routers has panicked");
         }
+        self.trackers = None;
     }
 }
 
@@ -128,7 +132,7 @@ fn check(settings: &Settings) -> Result<(), Error> {
 
 impl Drop for Vrrp {
     fn drop(&mut self) {
-        let _ = self.ask(Request::Stop { hand_over: false });
+        let _ = self.line.ask(Request::Stop { hand_over: false });
         self.join();
     }
 }

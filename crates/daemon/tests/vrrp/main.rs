@@ -7,3 +7,4 @@
 mod elections;
 mod link;
 mod peer;
+mod tracking;

@@ -38,10 +38,15 @@ static NUMBER: AtomicU32 = AtomicU32::new(0);
 impl Keepalived {
     /// Starts one with this vrrp_instance.
     pub(crate) fn start(host: &Namespace, instance: &str) -> Keepalived {
+        Keepalived::start_with(host, "", instance)
+    }
+
+    /// Starts one with more before it.
+    pub(crate) fn start_with(host: &Namespace, before: &str, instance: &str) -> Keepalived {
         let folder = TempDir::new().unwrap();
         let at = |name: &str| folder.path().join(name);
         let config = format!(
-            "global_defs {{\n  router_id test{}\n  script_user root\n}}\nvrrp_instance VI {{\n{instance}\n}}\n",
+            "global_defs {{\n  router_id test{}\n  script_user root\n}}\n{before}\nvrrp_instance VI {{\n{instance}\n}}\n",
             NUMBER.fetch_add(1, Ordering::Relaxed)
         );
         fs::write(at("keepalived.conf"), config).unwrap();

@@ -20,6 +20,7 @@ mod peers;
 mod receive;
 mod reconfigure;
 mod router;
+mod source;
 mod timers;
 mod track;
 
@@ -27,3 +28,4 @@ pub use action::{Action, Event, Level, Notification, Transmit};
 pub use input::{Command, Datagram, Input, Outcome, Refused};
 pub use receive::Rejected;
 pub use router::Router;
+pub use source::Tally;

@@ -51,6 +51,7 @@ impl Router {
             });
         }
         self.groups = groups;
+        self.world.keep_tracked(settings);
         self.evaluate(now);
         self.even_groups(now);
         self.settle(now);

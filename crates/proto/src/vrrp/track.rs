@@ -1,8 +1,11 @@
 //! What an instance's standing is by what it depends on: its priority, and whether it may take part.
 
 use super::input::Outcome;
-use relvs_model::vrrp::{Instance, TrackSource, Tracked};
-use std::{collections::BTreeMap, net::IpAddr};
+use relvs_model::vrrp::{Instance, Settings, TrackSource, Tracked};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 /// What is known of things outside.
 #[derive(Default)]
@@ -39,6 +42,16 @@ impl World {
                 self.tracked.get(source).copied()
             }
         }
+    }
+
+    /// Forgets what came of scripts, files and processes that nobody tracks: should one be tracked again, it is asked anew.
+    pub(super) fn keep_tracked(&mut self, settings: &Settings) {
+        let instances = settings.instances.iter();
+        let tracked = instances.clone().flat_map(|instance| &instance.track);
+        let tracked = tracked.chain(settings.groups.iter().flat_map(|group| &group.track));
+        let used = tracked.map(|tracked| &tracked.source).chain(instances.filter_map(|i| i.arbiter.as_ref()));
+        let used: BTreeSet<&TrackSource> = used.collect();
+        self.tracked.retain(|source, _| matches!(source, TrackSource::Health(_)) || used.contains(source));
     }
 
     /// Whether a source is known to be well.
@@ -171,6 +184,20 @@ mod tests {
         assert_eq!(standing(100, 1, false, Some(Number(-254))).fault, "script check says -254");
         assert_eq!(standing(100, 1, false, Some(Number(-253))).fault, "");
         assert_eq!(standing(100, 0, false, None).waits_for, "script check");
+    }
+
+    #[test]
+    fn what_nobody_tracks_is_forgotten() {
+        let file = |name: &str| TrackSource::File(name.into());
+        let mut world = World::default();
+        let health = TrackSource::Health("data-path".into());
+        for source in [file("a"), file("b"), file("c"), health.clone()] {
+            world.tracked.insert(source, Outcome::Well);
+        }
+        let track = vec![Tracked::needed(file("a"))];
+        let instance = Instance { track, arbiter: Some(file("b")), ..Instance::default() };
+        world.keep_tracked(&Settings { instances: vec![instance], ..Settings::default() });
+        assert_eq!(world.tracked.into_keys().collect::<Vec<_>>(), [file("a"), file("b"), health]);
     }
 
     #[test]

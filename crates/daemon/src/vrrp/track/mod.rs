@@ -1,0 +1,161 @@
+//! Looking after what virtual routers track besides interfaces: scripts, files, processes.
+//!
+//! On a thread of its own, never in that of the virtual routers: that one is told what has changed. Each source is looked
+//! after by a task, which goes on for as long as the settings say the same of it.
+
+mod file;
+mod process;
+mod script;
+
+use super::{Error, line::Line};
+use crate::health::program::Programs;
+use relvs_model::vrrp::{Settings, TrackFile, TrackProcess, TrackScript, TrackSource};
+use std::{collections::BTreeSet, os::fd::OwnedFd, sync::Arc, thread};
+use tokio::{
+    io::unix::AsyncFd,
+    sync::mpsc::{self, UnboundedReceiver, UnboundedSender},
+    task::JoinHandle,
+};
+
+/// Threads for what can only be waited for: files, and names of users.
+const BLOCKING_MAX: usize = 4;
+
+/// The thread. Dropped it ends, and with it every script that runs.
+#[derive(Debug)]
+pub(super) struct Trackers {
+    orders: Option<UnboundedSender<Vec<Watch>>>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+/// What one task looks after.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Watch {
+    Script(TrackScript),
+    File(TrackFile),
+    /// All of them by one look at the system.
+    Processes(Vec<TrackProcess>),
+}
+
+impl Trackers {
+    /// Begins with what settings track.
+    pub(super) fn start(settings: &Settings, line: Line) -> Result<Self, Error> {
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(BLOCKING_MAX).build();
+        let runtime = runtime.map_err(|e| Error::socket("start a thread", e))?;
+        let (orders, taken) = mpsc::unbounded_channel();
+        let run = move || {
+            runtime.block_on(serve(&line, taken));
+            // A file that does not answer is not waited for.
+            runtime.shutdown_background();
+        };
+        let thread = thread::Builder::new().name("vrrp-track".to_owned()).spawn(run);
+        let thread = Some(thread.map_err(|e| Error::socket("start a thread", e))?);
+        let trackers = Trackers { orders: Some(orders), thread };
+        trackers.configure(settings);
+        Ok(trackers)
+    }
+
+    /// Other settings: what they say the same of goes on undisturbed.
+    pub(super) fn configure(&self, settings: &Settings) {
+        if let Some(orders) = &self.orders {
+            // It fails only when the thread has ended by a fault, which is said at the end.
+            let _ = orders.send(wanted(settings));
+        }
+    }
+}
+
+impl Drop for Trackers {
+    fn drop(&mut self) {
+        self.orders = None;
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("tracking for virtual routers ended by a fault of relvs");
+        }
+    }
+}
+
+/// What someone tracks; what is only defined is left alone.
+fn wanted(settings: &Settings) -> Vec<Watch> {
+    let instances = settings.instances.iter();
+    let tracked = instances.clone().flat_map(|instance| &instance.track);
+    let tracked = tracked.chain(settings.groups.iter().flat_map(|group| &group.track)).map(|tracked| &tracked.source);
+    let used: BTreeSet<&TrackSource> =
+        tracked.chain(instances.filter_map(|instance| instance.arbiter.as_ref())).collect();
+    let is_used = |source: TrackSource| used.contains(&source);
+    let scripts = settings.scripts.iter().filter(|script| is_used(TrackSource::Script(script.name.clone())));
+    let files = settings.files.iter().filter(|file| is_used(TrackSource::File(file.name.clone())));
+    let processes = settings.processes.iter().filter(|process| is_used(TrackSource::Process(process.name.clone())));
+    let processes: Vec<TrackProcess> = processes.cloned().collect();
+    let mut wanted: Vec<Watch> = scripts.cloned().map(Watch::Script).chain(files.cloned().map(Watch::File)).collect();
+    if !processes.is_empty() {
+        wanted.push(Watch::Processes(processes));
+    }
+    wanted
+}
+
+/// Waits for a descriptor. None if the system has no room for one more.
+#[expect(
+    deprecated,
+    reason = "what takes its place is unsafe, for descriptors that others may close; this one is owned"
+)]
+fn waitable(descriptor: OwnedFd) -> Option<AsyncFd<OwnedFd>> {
+    AsyncFd::new(descriptor).ok()
+}
+
+/// A task that ends when nobody wants it any more.
+struct Task(JoinHandle<()>);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+async fn serve(line: &Line, mut orders: UnboundedReceiver<Vec<Watch>>) {
+    let programs = Arc::new(Programs::default());
+    let mut running: Vec<(Watch, Task)> = Vec::new();
+    while let Some(wanted) = orders.recv().await {
+        running.retain(|(watch, _)| wanted.contains(watch));
+        for watch in wanted {
+            if running.iter().any(|(other, _)| *other == watch) {
+                continue;
+            }
+            let line = line.clone();
+            let task = match watch.clone() {
+                Watch::Script(script) => tokio::spawn(script::run(script, programs.clone(), line)),
+                Watch::File(file) => tokio::spawn(file::watch(file, line)),
+                Watch::Processes(processes) => tokio::spawn(process::watch(processes, line)),
+            };
+            running.push((watch, Task(task)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use relvs_model::vrrp::{Instance, SyncGroup, Tracked};
+
+    #[test]
+    fn only_what_someone_tracks_is_looked_after() {
+        let file = |name: &str| TrackFile { name: name.into(), path: format!("/run/{name}") };
+        let process = |name: &str| TrackProcess { name: name.into(), process: name.into(), quorum: 1 };
+        let instance = Instance {
+            track: vec![Tracked::needed(TrackSource::File("a".into()))],
+            arbiter: Some(TrackSource::Process("p".into())),
+            ..Instance::default()
+        };
+        let group = SyncGroup { track: vec![Tracked::needed(TrackSource::File("b".into()))], ..SyncGroup::default() };
+        let settings = Settings {
+            instances: vec![instance],
+            groups: vec![group],
+            files: vec![file("a"), file("b"), file("c")],
+            processes: vec![process("p"), process("q")],
+            ..Settings::default()
+        };
+        let expected = [Watch::File(file("a")), Watch::File(file("b")), Watch::Processes(vec![process("p")])];
+        assert_eq!(wanted(&settings), expected);
+        assert_eq!(wanted(&Settings { instances: Vec::new(), groups: Vec::new(), ..settings }), []);
+    }
+}
