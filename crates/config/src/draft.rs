@@ -101,6 +101,7 @@ pub(crate) struct RuleDraft {
 pub(crate) struct Common {
     pub(crate) director: DirectorDraft,
     pub(crate) listeners: Listeners,
+    pub(crate) vrrp: relvs_model::vrrp::Settings,
     pub(crate) settings: Settings,
     pub(crate) timeouts: Timeouts,
     pub(crate) rules: Vec<Rule>,

@@ -36,11 +36,12 @@ struct ServicePlace {
 impl Parsed {
     /// Gives what was read its locations.
     pub(crate) fn new(file: &str, lines: &Lines<'_>, common: Common, services: Vec<Accepted>, report: Report) -> Self {
-        let Common { director, listeners, settings, timeouts, rules } = common;
+        let Common { director, listeners, vrrp, settings, timeouts, rules } = common;
         let mut parsed = Parsed {
             state: State {
                 director: director.settings,
                 listeners,
+                vrrp,
                 settings,
                 timeouts,
                 rules,

@@ -19,12 +19,6 @@ const PAUSE: Kind = Kind::Pause { least_ms: 10 };
 const PAUSE_OR_NONE: Kind = Kind::Pause { least_ms: 0 };
 const TIMES: Kind = Kind::Integer { least: 1, most: 1000 };
 
-macro_rules! key {
-    ($name:literal, $kind:expr, $default:expr, $meaning:literal) => {
-        Key { name: $name, kind: $kind, default: $default, meaning: $meaning, since: "0.1" }
-    };
-}
-
 /// What is the service's own.
 pub(super) const SERVICE_CHECK: Key = key!(
     "check",

@@ -4,15 +4,26 @@
 //! What a key's value means to the director is the model's; how it is read is `toml_file`'s. A key that stands here and
 //! is never read, or is read and does not stand here, fails the test in `toml_file`.
 
+/// A key of this version: its name, what its value may be, what holds without it, what it means.
+macro_rules! key {
+    ($name:literal, $kind:expr, $default:expr, $meaning:literal) => {
+        Key { name: $name, kind: $kind, default: $default, meaning: $meaning, since: "0.1" }
+    };
+}
+
 mod health;
 mod kind;
 mod listeners;
 mod tables;
+mod vrrp;
 
 pub use health::{CHECK, DAMPING, SCRIPT, SORRY};
 pub use kind::Kind;
 pub use listeners::{API, METRICS};
 pub use tables::{DIRECTOR, IPVS, PERSISTENCE, ROOT, RULE, SERVER, SERVICE, TIMEOUTS};
+pub use vrrp::{
+    ADDRESS, ANNOUNCEMENTS, ARBITER, INSTANCE, PEER, SYNC_GROUP, TRACK, TRACK_FILE, TRACK_PROCESS, TRACK_SCRIPT, VRRP,
+};
 
 use crate::sysctl::does_nothing;
 use relvs_model::Settings;

@@ -65,6 +65,7 @@ pub static ROOT: Table = Table {
             meaning: "Who may use the API, and where.",
             since: "0.1",
         },
+        super::vrrp::SECTION,
     ],
     later: &[],
 };

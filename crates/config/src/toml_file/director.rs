@@ -61,7 +61,7 @@ fn interfaces(section: &Section<'_>, report: &mut Report) -> (Vec<String>, Vec<S
 }
 
 /// What Linux takes as an interface's name (`dev_valid_name` in net/core/dev.c).
-fn interface_name(name: &str) -> Result<(), Fault> {
+pub(super) fn interface_name(name: &str) -> Result<(), Fault> {
     if name.is_empty() {
         return Err(Fault::new("an interface's name is empty"));
     }

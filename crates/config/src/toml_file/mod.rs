@@ -13,15 +13,17 @@ mod settings;
 mod syntax;
 #[cfg(test)]
 mod tests;
+mod tracked;
+mod vrrp;
 
 use crate::diagnostic::Severity;
 use crate::draft::Common;
-use crate::keys::{API, DIRECTOR, IPVS, METRICS, ROOT, RULE, SERVICE, TIMEOUTS};
+use crate::keys::{API, DIRECTOR, IPVS, METRICS, ROOT, RULE, SERVICE, TIMEOUTS, VRRP};
 use crate::lines::Lines;
 use crate::parsed::Parsed;
 use crate::report::{Fault, Problem, Report};
 use crate::{marks, rules};
-use relvs_model::Listeners;
+use relvs_model::{Listeners, ServiceKey};
 use section::Section;
 use syntax::Document;
 
@@ -32,6 +34,7 @@ pub(crate) use listeners::SOCKET_MODES;
 pub(crate) use section::word_of;
 pub(crate) use service::FAMILIES;
 pub use service::MAX_WEIGHT;
+pub(crate) use vrrp::{SCOPES, STATES};
 
 /// A larger file is not read: it is no configuration.
 pub const MAX_BYTES: usize = 16 << 20;
@@ -70,6 +73,7 @@ fn read(file: &str, text: &str, encoding: Option<Problem>) -> Parsed {
     let ipvs = root.table(&IPVS, &mut report);
     let rules = root.tables(&RULE, &mut report);
     let services = root.tables(&SERVICE, &mut report);
+    let vrrp = root.table(&VRRP, &mut report);
     root.finish(&mut report);
     let director = director.map(|section| director::read(&section, &mut report)).unwrap_or_default();
     let metrics = metrics.map(|section| listeners::metrics(&section, &mut report)).unwrap_or_default();
@@ -77,11 +81,15 @@ fn read(file: &str, text: &str, encoding: Option<Problem>) -> Parsed {
     let timeouts = timeouts.map(|section| settings::timeouts(&section, &mut report)).unwrap_or_default();
     let settings = ipvs.map(|section| settings::ipvs(&section, &mut report)).unwrap_or_default();
     let rules = rules.iter().map(|section| rule::read(section, &mut report)).collect();
-    let services = services.iter().map(|section| service::read(section, &mut report)).collect();
+    let services: Vec<_> = services.iter().map(|section| service::read(section, &mut report)).collect();
+    let written = services.len();
     let services = rules::accept(services, &lines, &mut report);
+    let known: Vec<ServiceKey> = services.iter().map(|accepted| accepted.service.key).collect();
+    let known = (known.len() == written).then_some(&known[..]);
+    let vrrp = vrrp.map(|section| vrrp::read(&section, known, &mut report)).unwrap_or_default();
     let rules = marks::accept(rules, &services, &mut report);
     let listeners = Listeners { metrics, api };
-    let common = Common { director, listeners, settings, timeouts, rules };
+    let common = Common { director, listeners, vrrp, settings, timeouts, rules };
 
     report.problems.retain(|problem| !document.explains(problem));
     report.problems.extend(document.into_problems());

@@ -71,6 +71,11 @@ impl<'d> Section<'d> {
         }
     }
 
+    /// Whether it is of this table.
+    pub(super) fn is(&self, of: &Table) -> bool {
+        std::ptr::eq(self.of, of)
+    }
+
     /// A table within this one.
     pub(super) fn within(&self, table: &'d DeTable<'d>, span: Span, of: &'static Table) -> Self {
         Section::new(self.document, table, span, of)

@@ -18,7 +18,11 @@ fn every_table(table: &Table, path: &str, out: &mut String) {
     for key in table.keys {
         let path = if path.is_empty() { key.name.to_owned() } else { format!("{path}.{}", key.name) };
         let in_braces = |kinds: &[Kind]| kinds.iter().any(|kind| matches!(kind, Kind::Table(_)));
-        if let Kind::Tables(within) = key.kind {
+        if let Kind::OneOrMore(Kind::Either(kinds)) = key.kind
+            && in_braces(kinds)
+        {
+            out.push_str(&format!("[[{path}]]\n"));
+        } else if let Kind::Tables(within) = key.kind {
             out.push_str(&format!("[[{path}]]\n"));
             every_table(within, &path, out);
         } else if let Kind::Table(within) = key.kind {

@@ -10,6 +10,8 @@ pub struct Problem {
     pub name: String,
     /// The setting, by its name in [`Instance`] or [`SyncGroup`].
     pub field: &'static str,
+    /// Which element of it, where it is a list and one alone is wrong.
+    pub element: Option<usize>,
     /// It cannot be run. Else it can, and is probably not what was meant.
     pub fatal: bool,
     /// What is wrong, and what to do.
@@ -38,7 +40,7 @@ impl Settings {
             check(instance, &mut found);
             self.sources(&instance.track, "track", &mut found);
             if let Some(arbiter) = &instance.arbiter {
-                self.source(arbiter, "arbiter", &mut found);
+                self.source(arbiter, "arbiter", None, &mut found);
             }
         }
         self.duplicates(&mut problems);
@@ -66,7 +68,13 @@ impl Settings {
                     "{} has the same number on {}: choose another, or unicast peers that are all different",
                     other.name, instance.interface
                 );
-                problems.push(Problem { name: instance.name.clone(), field: "router_id", fatal: true, text });
+                problems.push(Problem {
+                    name: instance.name.clone(),
+                    field: "router_id",
+                    element: None,
+                    fatal: true,
+                    text,
+                });
             }
         }
     }
@@ -78,13 +86,13 @@ impl Settings {
             _ => {}
         }
         let mut members = Vec::new();
-        for member in &group.members {
+        for (at, member) in group.members.iter().enumerate() {
             match self.instances.iter().find(|instance| instance.name == *member) {
                 Some(instance) => members.push(instance),
-                None => found.error("members", format!("{member} is no instance")),
+                None => found.error_in("members", at, format!("{member} is no instance")),
             }
             if !grouped.insert(member) {
-                found.error("members", format!("{member} is in a group already"));
+                found.error_in("members", at, format!("{member} is in a group already"));
             }
         }
         let owners = members.iter().filter(|member| member.priority == Instance::OWNER).count();
@@ -105,16 +113,17 @@ impl Settings {
     }
 
     fn sources(&self, tracked: &[Tracked], field: &'static str, found: &mut Found<'_>) {
-        for tracked in tracked {
-            self.source(&tracked.source, field, found);
+        for (at, tracked) in tracked.iter().enumerate() {
+            self.source(&tracked.source, field, Some(at), found);
             let most = if matches!(tracked.source, TrackSource::File(_)) { 254 } else { 253 };
             if tracked.weight.abs() > most {
-                found.error(field, format!("{}: the weight is not within -{most} and {most}", tracked.source));
+                let text = format!("{}: the weight is not within -{most} and {most}", tracked.source);
+                found.error_in(field, at, text);
             }
         }
     }
 
-    fn source(&self, source: &TrackSource, field: &'static str, found: &mut Found<'_>) {
+    fn source(&self, source: &TrackSource, field: &'static str, element: Option<usize>, found: &mut Found<'_>) {
         let known = match source {
             TrackSource::Script(name) => self.scripts.iter().any(|script| script.name == *name),
             TrackSource::File(name) => self.files.iter().any(|file| file.name == *name),
@@ -122,7 +131,7 @@ impl Settings {
             TrackSource::Interface(_) | TrackSource::Health(_) => true,
         };
         if !known {
-            found.error(field, format!("there is no {source}: define it"));
+            found.add(field, element, true, format!("there is no {source}: define it"));
         }
     }
 }
@@ -140,11 +149,19 @@ struct Found<'a> {
 
 impl Found<'_> {
     fn error(&mut self, field: &'static str, text: impl Into<String>) {
-        self.problems.push(Problem { name: self.name.to_owned(), field, fatal: true, text: text.into() });
+        self.add(field, None, true, text.into());
+    }
+
+    fn error_in(&mut self, field: &'static str, element: usize, text: impl Into<String>) {
+        self.add(field, Some(element), true, text.into());
     }
 
     fn warning(&mut self, field: &'static str, text: impl Into<String>) {
-        self.problems.push(Problem { name: self.name.to_owned(), field, fatal: false, text: text.into() });
+        self.add(field, None, false, text.into());
+    }
+
+    fn add(&mut self, field: &'static str, element: Option<usize>, fatal: bool, text: String) {
+        self.problems.push(Problem { name: self.name.to_owned(), field, element, fatal, text });
     }
 }
 
@@ -200,20 +217,23 @@ fn interval(instance: &Instance, found: &mut Found<'_>) {
 
 fn addresses(instance: &Instance, found: &mut Found<'_>) {
     let is_ipv6 = instance.is_ipv6();
-    if instance.addresses.iter().any(|address| address.address.is_ipv6() != is_ipv6) {
-        found.error("addresses", "IPv4 and IPv6 are mixed: name one family, the other in `excluded`");
+    if let Some(other) = instance.addresses.iter().position(|address| address.address.is_ipv6() != is_ipv6) {
+        let text = "IPv4 and IPv6 are mixed: name one family, the other in `excluded`";
+        found.error_in("addresses", other, text);
     }
     if instance.addresses.len() > ADDRESSES_MAX {
         found.error("addresses", format!("an advert has room for {ADDRESSES_MAX}: move some to `excluded`"));
     }
     let mut seen = BTreeSet::new();
-    for address in instance.addresses.iter().chain(&instance.excluded) {
-        if !seen.insert((address.address, &address.interface)) {
-            found.error("addresses", format!("{} is there twice", address.address));
-        }
-        if address.prefix_length() > if address.address.is_ipv4() { 32 } else { 128 } {
-            found
-                .error("addresses", format!("{}/{}: the prefix is too long", address.address, address.prefix_length()));
+    for (field, list) in [("addresses", &instance.addresses), ("excluded", &instance.excluded)] {
+        for (at, address) in list.iter().enumerate() {
+            if !seen.insert((address.address, &address.interface)) {
+                found.error_in(field, at, format!("{} is there twice", address.address));
+            }
+            let length = address.prefix_length();
+            if length > if address.address.is_ipv4() { 32 } else { 128 } {
+                found.error_in(field, at, format!("{}/{length}: the prefix is too long", address.address));
+            }
         }
     }
     if instance.addresses.is_empty() && !instance.no_addresses {
@@ -310,7 +330,7 @@ mod tests {
         let mixed = Instance { addresses: vec![instance().addresses.remove(0), six()], ..instance() };
         assert_eq!(fields(mixed), [("addresses", true)]);
         let twice = Instance { excluded: instance().addresses, ..instance() };
-        assert_eq!(fields(twice), [("addresses", true)]);
+        assert_eq!(fields(twice), [("excluded", true)]);
         assert_eq!(fields(Instance { addresses: Vec::new(), ..instance() }), [("addresses", false)]);
         let strict = Instance { strict: true, preempt_delay_ms: 1, state: InitialState::Master, ..instance() };
         assert_eq!(fields(strict), [("state", true), ("preempt_delay_ms", true)]);
