@@ -68,6 +68,14 @@ impl Process {
         nix::sys::signal::kill(self.group(), signal).with_context(|| format!("{}: cannot send {signal}", self.what))
     }
 
+    /// Signals the process and all that it started: SIGSTOP makes a server that accepts and never answers, SIGCONT one that goes on.
+    ///
+    /// # Errors
+    /// All of them have ended.
+    pub fn signal_group(&self, signal: Signal) -> Result<()> {
+        killpg(self.group(), signal).with_context(|| format!("{}: cannot send {signal}", self.what))
+    }
+
     /// SIGKILL to the group, and waits: the process leaves no goodbye, as in a crash.
     ///
     /// # Errors

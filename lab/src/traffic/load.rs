@@ -1,7 +1,7 @@
 //! Many small HTTP requests from a node: counted, paced, over a fresh connection each or over kept ones.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -9,8 +9,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow};
 use http_body_util::{BodyExt, Limited};
 use hyper::Method;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, timeout_at};
 
 use super::connection::{Connection, within};
 use super::content::Content;
@@ -62,7 +63,7 @@ pub struct RunningLoad {
 
 #[derive(Debug, Default)]
 struct Progress {
-    stop: AtomicBool,
+    stop: watch::Sender<bool>,
     next: AtomicU64,
     report: Mutex<Report>,
 }
@@ -149,16 +150,20 @@ impl Load {
             Amount::Requests(count) => (count, DURATION_MAX),
             Amount::Time(time) => (u64::MAX, time.min(DURATION_MAX)),
         };
+        let mut stop = progress.stop.subscribe();
         let mut kept = None;
         loop {
             let ticket = progress.next.fetch_add(1, Ordering::Relaxed);
             let due = self
                 .rate
                 .map_or(Duration::ZERO, |rate| Duration::from_secs_f64(ticket as f64 / f64::from(rate.max(1))));
-            if ticket >= count || due.max(begin.elapsed()) >= time || progress.stop.load(Ordering::Relaxed) {
+            if ticket >= count || due.max(begin.elapsed()) >= time {
                 break;
             }
-            sleep_until(begin + due).await;
+            // A ticket may be due in seconds: then whoever has it is told at once that it is not wanted any more.
+            if timeout_at(begin + due, stop.wait_for(|stop| *stop)).await.is_ok() || *stop.borrow() {
+                break;
+            }
             let sent = Instant::now();
             let outcome = self.request(&mut kept, sent + self.timeout).await;
             progress.report.lock().unwrap_or_else(PoisonError::into_inner).count(outcome, sent.elapsed());
@@ -208,7 +213,7 @@ impl RunningLoad {
     /// # Errors
     /// The load's thread failed.
     pub fn stop(self) -> Result<Report> {
-        self.progress.stop.store(true, Ordering::Relaxed);
+        self.progress.stop.send_replace(true);
         self.wait()
     }
 
@@ -224,7 +229,7 @@ impl RunningLoad {
 
 impl Drop for RunningLoad {
     fn drop(&mut self) {
-        self.progress.stop.store(true, Ordering::Relaxed);
+        self.progress.stop.send_replace(true);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }

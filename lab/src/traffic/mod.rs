@@ -15,7 +15,7 @@ mod udp_server;
 
 pub use curl::{CurlReply, curl};
 pub use load::{Amount, Load, RunningLoad};
-pub use nginx::nginx_server;
+pub use nginx::{nginx_ill, nginx_server};
 pub use pattern::Pattern;
 pub use report::Report;
 pub use serve::{Serve, Server, serve_forever};

@@ -1,6 +1,7 @@
 //! The packaged nginx as a real server, in the foreground, with the same answers as the built-in one as far as it can give them.
 
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,7 @@ use crate::process::Process;
 const START_LIMIT: Duration = Duration::from_secs(10);
 
 /// Starts nginx on a port of every address: its name for any path, and `/bytes/N` for each N of `sizes`, the pattern of seed 0.
+/// While there is a file [`nginx_ill`], the status of any other path is 500.
 ///
 /// # Errors
 /// nginx is missing, or did not come up; then with what it said.
@@ -32,6 +34,8 @@ pub fn nginx_server(lab: &Lab, node: &Node, port: u16, sizes: &[u64]) -> Result<
         }
     }
     let (directory, root) = (directory.display(), lab.directory().join("files"));
+    let ill = nginx_ill(lab, node);
+    let ill = ill.display();
     let configuration = format!(
         "daemon off;\nuser root;\nworker_processes 1;\npid {directory}/pid;\nerror_log {directory}/error.log;\n\
          events {{ worker_connections 4096; }}\n\
@@ -39,7 +43,7 @@ pub fn nginx_server(lab: &Lab, node: &Node, port: u16, sizes: &[u64]) -> Result<
          fastcgi_temp_path {directory}/fastcgi;\n uwsgi_temp_path {directory}/uwsgi;\n scgi_temp_path {directory}/scgi;\n \
          server {{\n  listen {port} backlog=4096;\n  listen [::]:{port} ipv6only=on backlog=4096;\n  \
          add_header X-Server {name} always;\n  default_type text/plain;\n  root {};\n  \
-         location / {{ return 200 \"{name}\\n\"; }}\n  location /bytes/ {{ sendfile on; }}\n }}\n}}\n",
+         location / {{ if (-f {ill}) {{ return 500; }} return 200 \"{name}\\n\"; }}\n  location /bytes/ {{ sendfile on; }}\n }}\n}}\n",
         root.display()
     );
     let path = lab.write_file(format!("nginx-{name}/nginx.conf"), &configuration)?;
@@ -55,6 +59,12 @@ pub fn nginx_server(lab: &Lab, node: &Node, port: u16, sizes: &[u64]) -> Result<
         std::thread::sleep(Duration::from_millis(10));
     }
     Ok(process)
+}
+
+/// The file that makes the nginx of a node answer with status 500.
+#[must_use]
+pub fn nginx_ill(lab: &Lab, node: &Node) -> PathBuf {
+    lab.directory().join(format!("nginx-{}/ill", node.name()))
 }
 
 fn write_pattern(path: &std::path::Path, size: u64) -> std::io::Result<()> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The outcome of a load or an exchange.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub struct Report {
     pub failures: BTreeMap<String, u64>,
     /// Right answers by the name of the server that gave them.
     pub servers: BTreeMap<String, u64>,
+    /// When the latest of those that failed was begun.
+    pub last_failed: Option<Instant>,
     /// Time to the whole answer, of the right ones, in the order in which they came.
     pub(super) latencies: Vec<Duration>,
 }
@@ -29,7 +31,10 @@ impl Report {
                 *self.servers.entry(server).or_default() += 1;
                 self.latencies.push(took);
             }
-            Err(reason) => *self.failures.entry(reason).or_default() += 1,
+            Err(reason) => {
+                *self.failures.entry(reason).or_default() += 1;
+                self.last_failed = self.last_failed.max(Instant::now().checked_sub(took));
+            }
         }
     }
 
@@ -80,13 +85,20 @@ mod tests {
         for millis in (1..=100).rev() {
             report.count(Ok(format!("s{}", millis % 2)), Duration::from_millis(millis));
         }
+        assert_eq!(report.last_failed, None);
+        let (before, hour) = (Instant::now(), Duration::from_secs(3600));
         report.count(Err("connect: refused".into()), Duration::ZERO);
-        assert_eq!((report.sent, report.ok, report.failed()), (101, 100, 1));
+        report.count(Err("connect: refused".into()), hour);
+        assert!(
+            report.last_failed.is_some_and(|begun| begun >= before),
+            "one that was begun an hour ago is not the latest"
+        );
+        assert_eq!((report.sent, report.ok, report.failed()), (102, 100, 2));
         assert_eq!((report.of("s0"), report.of("s1"), report.of("s9")), (50, 50, 0));
         assert_eq!(report.percentile(0), Some(Duration::from_millis(1)));
         assert_eq!(report.percentile(50), Some(Duration::from_millis(50)));
         assert_eq!(report.percentile(100), Some(Duration::from_millis(100)));
-        assert!(report.to_string().starts_with("101 sent, 100 ok, s0 50, s1 50, 1 failed: connect: refused"));
+        assert!(report.to_string().starts_with("102 sent, 100 ok, s0 50, s1 50, 2 failed: connect: refused"));
         assert_eq!(Report::default().percentile(50), None);
     }
 }

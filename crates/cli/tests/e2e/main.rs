@@ -16,6 +16,7 @@ mod directors;
 mod drain;
 mod examples;
 mod explain;
+mod failing;
 mod faults;
 mod health;
 mod icmp;

@@ -4,6 +4,7 @@
 
 mod many;
 mod oracle;
+mod promise;
 mod reload;
 mod rules;
 mod scene;
