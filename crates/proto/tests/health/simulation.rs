@@ -1,5 +1,5 @@
 //! Random configurations, outcomes, reloads, restarts, drains and suspensions in virtual time; after each step the monitor
-//! must have said and told what the oracle says. A run is its seed: RELVS_SEED=number makes that one alone, with its story.
+//! must have said and told what the oracle says. A run is its seed: RELVS_CASE=number makes that one alone, with its story.
 //! RELVS_RUNS says how many.
 
 use crate::oracle::{Oracle, Subject, Told, kind, socket, subject};
@@ -383,7 +383,7 @@ struct Named(u64);
 impl Drop for Named {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            println!("RELVS_SEED={} makes this run alone", self.0);
+            println!("RELVS_CASE={} makes this run alone", self.0);
         }
     }
 }
@@ -399,7 +399,7 @@ fn run(seed: u64, tells: bool) {
 #[test]
 fn the_monitor_does_what_the_oracle_says() {
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
-    if let Some(seed) = number("RELVS_SEED") {
+    if let Some(seed) = number("RELVS_CASE") {
         return run(seed, true);
     }
     let runs = number("RELVS_RUNS").unwrap_or(RUNS);

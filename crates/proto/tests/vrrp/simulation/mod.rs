@@ -1,6 +1,6 @@
 //! Routers that talk in virtual time: what goes wrong is drawn from a seed, and what must hold is checked at every step.
 //!
-//! `RELVS_SEED=n` runs one seed and prints what happened; `RELVS_RUNS=n` says how many are run, from seed 0.
+//! `RELVS_CASE=n` runs seed n alone and prints what happened; `RELVS_RUNS=n` says how many are run, from seed 0.
 
 mod check;
 mod plan;
@@ -56,14 +56,14 @@ fn told(seed: u64, planted: Planted) -> String {
         Ok(_) => format!("seed {seed} breaks no rule"),
         Err((Broken(text), trace)) => {
             let last = trace.len().saturating_sub(80);
-            format!("{}\nseed {seed}: {text}\nRELVS_SEED={seed} runs it again", trace[last..].join("\n"))
+            format!("{}\nseed {seed}: {text}\nRELVS_CASE={seed} runs it again", trace[last..].join("\n"))
         }
     }
 }
 
 #[test]
 fn one_master_and_never_two() {
-    if let Some(seed) = number("RELVS_SEED") {
+    if let Some(seed) = number("RELVS_CASE") {
         match run(seed, Planted::Nothing, true) {
             Ok(_) => println!("seed {seed} breaks no rule"),
             Err((Broken(text), trace)) => panic!("{}\nseed {seed}: {text}", trace.join("\n")),
