@@ -8,7 +8,10 @@ use super::{
     reading::{Reading, Remark, Verdict, keep},
     vrrp::{self, Places, Sources},
 };
-use crate::{Diagnostic, report::Fault};
+use crate::{
+    Diagnostic,
+    report::{Fault, quoted},
+};
 use relvs_model::{
     Service, State,
     health::{self, Probe, Script, Tls},
@@ -67,18 +70,20 @@ impl Keepalived {
             let found = vrrp::instance(statement, &sources, &globals, &defaults, &mut reading);
             if let Some(instance) = found {
                 there(&instance, statement, host, &mut reading);
-                places.entry(instance.name.clone()).or_insert(statement.keyword.place);
-                settings.instances.push(instance);
+                if first(&instance.name, statement, &mut places, &mut reading) {
+                    settings.instances.push(instance);
+                }
             }
         }
         let names: Vec<String> = settings.instances.iter().map(|instance| instance.name.clone()).collect();
         for statement in &all.groups {
-            if let Some(group) = vrrp::group(statement, &sources, &globals, &names, &mut reading) {
-                places.entry(group.name.clone()).or_insert(statement.keyword.place);
+            if let Some(group) = vrrp::group(statement, &sources, &globals, &names, &mut reading)
+                && first(&group.name, statement, &mut places, &mut reading)
+            {
                 settings.groups.push(group);
             }
         }
-        problems(&settings, &places, &mut reading);
+        problems(&mut settings, &places, &mut reading);
         let mut around = Around {
             groups: all.members.iter().filter_map(|statement| group(statement, &mut reading)).collect(),
             files: settings.files.iter().filter_map(|file| weighed(&file.name, &file.path, &sources)).collect(),
@@ -190,16 +195,42 @@ fn executable(
     });
 }
 
-/// What the settings are not as a whole.
-fn problems(settings: &Settings, places: &Places, reading: &mut Reading<'_>) {
-    for problem in settings.problems() {
-        let Some(place) = places.get(&problem.name) else { continue };
-        // Those are told by the readers, at their own places.
-        if matches!(problem.field, "auth_pass" | "addresses" if !problem.fatal) {
-            continue;
+/// Whether a name is new. One that is not makes its block nothing, as in keepalived.
+fn first(name: &str, statement: &Statement, places: &mut Places, reading: &mut Reading<'_>) -> bool {
+    let place = statement.keyword.place;
+    if places.contains_key(name) {
+        let fault = Fault::new(format!("{} is the name of another instance or group", quoted(name)));
+        reading.fault(place, fault.help("give each its own; this one is left out"));
+        return false;
+    }
+    places.insert(name.to_owned(), place);
+    true
+}
+
+/// What the settings are not as a whole. What cannot be is left out, so that the rest can be run.
+fn problems(settings: &mut Settings, places: &Places, reading: &mut Reading<'_>) {
+    loop {
+        let found = settings.problems();
+        let fatal: BTreeSet<&str> =
+            found.iter().filter(|problem| problem.fatal).map(|problem| problem.name.as_str()).collect();
+        for problem in &found {
+            let Some(place) = places.get(&problem.name) else { continue };
+            // Those are told by the readers, at their own places.
+            if matches!(problem.field, "auth_pass" | "addresses" if !problem.fatal) {
+                continue;
+            }
+            let (what, help) = problem.text.split_once(": ").unwrap_or((&problem.text, "correct it"));
+            let help = if problem.fatal { format!("{help}; it is left out") } else { help.to_owned() };
+            reading.fault(*place, Fault::new(format!("{}: {}: {what}", problem.name, problem.field)).help(help));
         }
-        let (what, help) = problem.text.split_once(": ").unwrap_or((&problem.text, "correct it"));
-        reading.fault(*place, Fault::new(format!("{}: {}: {what}", problem.name, problem.field)).help(help));
+        if fatal.is_empty() {
+            return;
+        }
+        settings.instances.retain(|instance| !fatal.contains(instance.name.as_str()));
+        settings.groups.retain_mut(|group| {
+            group.members.retain(|member| !fatal.contains(member.as_str()));
+            !group.members.is_empty() && !fatal.contains(group.name.as_str())
+        });
     }
 }
 

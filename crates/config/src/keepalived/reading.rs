@@ -87,6 +87,12 @@ impl<'d> Reading<'d> {
                 context.keyword(instead).filter(|meant| !matches!(meant.support, Support::Ignored(_)))?;
                 Some(instead)
             }
+            Support::Gone(instead) => {
+                self.verdict = self.verdict.max(Verdict::Faulty);
+                let fault = Fault::new(format!("keepalived no longer knows {} here", quoted(name)));
+                self.warning(statement.keyword.place, fault.help(*instead));
+                None
+            }
         }
     }
 

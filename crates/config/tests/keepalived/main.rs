@@ -8,6 +8,7 @@
 )]
 
 mod bounds;
+mod corpus;
 mod files;
 mod golden;
 mod language;

@@ -1,6 +1,6 @@
 //! Checkers.
 
-use super::{Keyword, differs, ignored, obsolete, why, works};
+use super::{Keyword, differs, gone, ignored, obsolete, why, works};
 
 /// In a service, a server and every checker but FILE_CHECK and BFD_CHECK.
 pub(super) const TIMING: &[Keyword] =
@@ -17,6 +17,11 @@ pub(super) const TARGET: &[Keyword] = &[
     works("fwmark"),
     works("log_all_failures"),
 ];
+
+const RETRY: Keyword = gone("nb_get_retry", "write `retry`: it counts in HTTP_GET and SSL_GET alone");
+
+/// In checkers that had it once, or seem to have had it.
+pub(super) const GONE: &[Keyword] = &[RETRY];
 
 pub(super) const CHECKS: &[Keyword] = &[
     works("TCP_CHECK"),
@@ -56,19 +61,26 @@ pub(super) const URL: &[Keyword] = &[
     ignored("tls_compliant", "a TLS connection is always closed as it should be"),
 ];
 
-pub(super) const SMTP: &[Keyword] = &[works("helo_name"), works("host")];
+pub(super) const SMTP: &[Keyword] = &[works("helo_name"), works("host"), RETRY];
 
-pub(super) const DNS: &[Keyword] = &[works("type"), works("name")];
+pub(super) const DNS: &[Keyword] = &[works("type"), works("name"), RETRY];
 
 pub(super) const UDP: &[Keyword] = &[
     differs("payload", "without one, an empty datagram is sent, not a random one"),
     works("require_reply"),
     works("min_reply_length"),
     works("max_reply_length"),
+    RETRY,
 ];
 
-pub(super) const MISC: &[Keyword] =
-    &[works("misc_path"), works("misc_timeout"), works("misc_dynamic"), works("user"), works("log_all_failures")];
+pub(super) const MISC: &[Keyword] = &[
+    works("misc_path"),
+    works("misc_timeout"),
+    works("misc_dynamic"),
+    works("user"),
+    works("log_all_failures"),
+    RETRY,
+];
 
 pub(super) const FILE: &[Keyword] = &[works("track_file"), works("weight"), works("dynamic")];
 

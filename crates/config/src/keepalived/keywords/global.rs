@@ -1,6 +1,6 @@
 //! Outside all blocks, and `global_defs`.
 
-use super::{Keyword, differs, ignored, obsolete, why, works};
+use super::{Keyword, differs, gone, ignored, obsolete, why, works};
 
 const STATIC: &str = "static addresses and routes are the system's own matter: systemd-networkd, ifupdown or netplan";
 const NAMESPACE: &str = "run it in the namespace: `ip netns exec NAME relvs run`";
@@ -174,4 +174,6 @@ pub(super) const GLOBAL: &[Keyword] = &[
     ignored("state_dump_file", why::FILES),
     ignored("stats_dump_file", why::FILES),
     ignored("json_dump_file", why::FILES),
+    gone("lvs_id", "write `router_id`"),
+    gone("vrrp_mcast_group", "remove it: adverts go to the group that the RFC names"),
 ];

@@ -21,6 +21,8 @@ pub enum Support {
     Ignored(&'static str),
     /// An older word for this one.
     Obsolete(&'static str),
+    /// keepalived knows it no longer and leaves it out, though files have it; half a sentence says what to do.
+    Gone(&'static str),
 }
 
 /// A keyword in one kind of block.
@@ -164,7 +166,7 @@ impl Context {
             Context::GarpGroup => [vrrp::GARP_GROUP, &[], &[]],
             Context::Service => [service::SERVICE, check::TIMING, &[]],
             Context::Server => [service::SERVER, check::TIMING, check::CHECKS],
-            Context::Tcp | Context::Ping | Context::SmtpHost => [check::TARGET, check::TIMING, &[]],
+            Context::Tcp | Context::Ping | Context::SmtpHost => [check::TARGET, check::TIMING, check::GONE],
             Context::Http => [check::HTTP, check::TARGET, check::TIMING],
             Context::Url => [check::URL, &[], &[]],
             Context::Smtp => [check::SMTP, check::TARGET, check::TIMING],
@@ -183,18 +185,24 @@ impl Context {
         self.keywords().find(|keyword| keyword.name == name)
     }
 
+    /// Those that do something in some version of keepalived.
+    fn known(self) -> impl Iterator<Item = &'static Keyword> {
+        self.keywords().filter(|keyword| !matches!(keyword.support, Support::Gone(_)))
+    }
+
     /// The keyword that was probably meant.
     pub(super) fn nearest(self, name: &str) -> Option<&'static str> {
         // Checkers are written in capitals, and meant by whoever writes them small.
         let small: Vec<(String, &'static str)> =
-            self.keywords().map(|keyword| (keyword.name.to_lowercase(), keyword.name)).collect();
+            self.known().map(|keyword| (keyword.name.to_lowercase(), keyword.name)).collect();
         let found = nearest(name, small.iter().map(|(small, _)| small.as_str()))?;
         small.iter().find(|(small, _)| small == found).map(|(_, name)| *name)
     }
 
     /// Where the keyword may stand, if not here: a block is often closed too early.
     pub(super) fn of(name: &str) -> Option<Context> {
-        Context::ALL.into_iter().find(|context| *context != Context::Top && context.keyword(name).is_some())
+        let stands = |context: &Context| context.known().any(|keyword| keyword.name == name);
+        Context::ALL.into_iter().find(|context| *context != Context::Top && stands(context))
     }
 }
 
@@ -212,6 +220,10 @@ const fn ignored(name: &'static str, why: &'static str) -> Keyword {
 
 const fn obsolete(name: &'static str, instead: &'static str) -> Keyword {
     Keyword { name, support: Support::Obsolete(instead) }
+}
+
+const fn gone(name: &'static str, instead: &'static str) -> Keyword {
+    Keyword { name, support: Support::Gone(instead) }
 }
 
 /// Why keywords do nothing, where it is for one reason.

@@ -1,6 +1,6 @@
 //! Virtual and real servers.
 
-use super::{Keyword, ignored, why, works};
+use super::{Keyword, gone, ignored, why, works};
 
 pub(super) const SERVICE: &[Keyword] = &[
     works("ip_family"),
@@ -37,6 +37,8 @@ pub(super) const SERVICE: &[Keyword] = &[
     works("sorry_server_inhibit"),
     works("sorry_server_lvs_method"),
     works("real_server"),
+    gone("nat_mask", "remove it: NAT needs none"),
+    gone("net_mask", "remove it: NAT needs none"),
 ];
 
 pub(super) const SERVER: &[Keyword] = &[

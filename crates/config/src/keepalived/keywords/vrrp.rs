@@ -1,6 +1,6 @@
 //! Virtual routers and what they track.
 
-use super::{Keyword, ignored, obsolete, why, works};
+use super::{Keyword, gone, ignored, why, works};
 
 const VMAC: &str = "virtual MAC addresses are not made; gratuitous ARP moves the addresses";
 const SYNC: &str = "connections are not synchronised; mh with sloppy_tcp keeps them across a failover";
@@ -47,7 +47,7 @@ pub(super) const INSTANCE: &[Keyword] = &[
     works("authentication"),
     ignored("auth_hmac", "it is keepalived's own, and not spoken"),
     ignored("lvs_sync_daemon_interface", SYNC),
-    obsolete("lvs_sync_daemon_inteface", "lvs_sync_daemon_interface"),
+    gone("lvs_sync_daemon_inteface", "remove it: connections are not synchronised"),
     works("garp_master_delay"),
     works("garp_master_refresh"),
     works("garp_master_repeat"),

@@ -46,6 +46,11 @@ pub(in crate::keepalived) fn group(
             }
         }
     }
+    if !group.tracking_weight && group.track.iter().any(|tracked| tracked.weight != 0) {
+        let fault = Fault::new(format!("the weights of the group {} count for each of its instances", group.name));
+        reading.warning(statement.keyword.place, fault.help("add `sync_group_tracking_weight` if that is meant"));
+        group.tracking_weight = true;
+    }
     if group.members.is_empty() {
         let fault = Fault::new(format!("the group {} has no member", group.name));
         reading.fault(statement.keyword.place, fault.help("name its instances in `group { }`; it is left out"));

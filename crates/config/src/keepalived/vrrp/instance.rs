@@ -4,6 +4,7 @@ use super::{
     Sources,
     address::{address, peer},
     notify,
+    strict::complied,
     track::track,
 };
 use crate::{
@@ -17,6 +18,8 @@ use crate::{
 };
 use relvs_model::vrrp::{InitialState, Instance, Notify, Unicast, Version, VirtualAddress};
 
+/// The bytes of an interface's name.
+const INTERFACE: usize = 15;
 /// The bytes of a password that count.
 const PASSWORD: usize = 8;
 
@@ -78,8 +81,8 @@ pub(in crate::keepalived) fn instance(
                 instance.state = reading.choice(line, 0, &states).unwrap_or(instance.state);
             }
             "interface" => {
-                if let Some(name) = reading.word(line, 0, "an interface") {
-                    name.clone_into(&mut instance.interface);
+                if let Some(name) = interface(line, reading) {
+                    instance.interface = name;
                 }
             }
             "virtual_router_id" => {
@@ -121,7 +124,21 @@ pub(in crate::keepalived) fn instance(
     if let Some((milliseconds, line)) = interval {
         advert_interval(milliseconds, line, &mut instance, reading);
     }
+    if instance.strict {
+        complied(&mut instance, statement.keyword.place, reading);
+    }
     completed(statement, instance, reading)
+}
+
+/// The name of an interface, which has up to 15 bytes (IFNAMSIZ).
+fn interface(line: &Statement, reading: &mut Reading<'_>) -> Option<String> {
+    let name = reading.word(line, 0, "an interface")?;
+    if name.len() > INTERFACE {
+        let fault = Fault::new(format!("{} is too long for the name of an interface", quoted(name)));
+        reading.fault(Reading::place(line, 0), fault.help("`ip link` lists those there are; it is left out"));
+        return None;
+    }
+    Some(name.to_owned())
 }
 
 fn addresses(block: &Statement, found: &mut Vec<VirtualAddress>, reading: &mut Reading<'_>) {

@@ -4,6 +4,7 @@ mod address;
 mod group;
 mod instance;
 mod source;
+mod strict;
 mod track;
 
 pub(super) use group::group;
@@ -23,6 +24,8 @@ pub(super) struct Sources {
     pub(super) scripts: BTreeMap<String, (i16, bool)>,
     pub(super) files: BTreeMap<String, (i16, bool)>,
     pub(super) processes: BTreeMap<String, (i16, bool)>,
+    /// Where scripts are defined.
+    pub(super) defined: Places,
 }
 
 /// Where instances and groups are written, by their names.

@@ -55,6 +55,7 @@ pub(in crate::keepalived) fn script(
     let interval_ms = interval_ms.unwrap_or(1_000);
     script.timeout_ms = timeout_ms.unwrap_or(interval_ms);
     sources.scripts.insert(name.clone(), counts.unwrap_or_default());
+    sources.defined.insert(name.clone(), statement.keyword.place);
     Some(TrackScript { name, script, interval_ms, fall: fall.unwrap_or(1), rise: rise.unwrap_or(1), init_fail })
 }
 

@@ -47,6 +47,9 @@ pub(super) fn track(
             }
             None => None,
         };
+        if keyword == "track_script" {
+            before(&name, line, sources, reading);
+        }
         let (weight, reverse) = said.unwrap_or(default);
         let source = match keyword {
             "track_interface" => TrackSource::Interface(name),
@@ -57,4 +60,14 @@ pub(super) fn track(
         tracked.push(Tracked { source, weight, reverse });
     }
     true
+}
+
+/// keepalived finds only what it has read by then.
+fn before(name: &str, line: &Statement, sources: &Sources, reading: &mut Reading<'_>) {
+    let place = line.keyword.place;
+    if sources.defined.get(name).is_some_and(|script| script.file == place.file && script.line > place.line) {
+        let fault =
+            Fault::new(format!("keepalived 2.2 does not track {}, which is defined further down", quoted(name)));
+        reading.warning(place, fault.help("here it is tracked; define it first if keepalived is to do so too"));
+    }
 }
