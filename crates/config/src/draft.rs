@@ -2,7 +2,7 @@
 //! could not be read, so that one mistake is not reported twice.
 
 use crate::report::Span;
-use relvs_model::health::{Check, Damping, Script, ServiceHealth};
+use relvs_model::health::{Check, Damping, Notify, Script, ServiceHealth};
 use relvs_model::{Director, Listeners, Method, Rule, Scheduler, SchedulerFlags, ServiceKey, Settings, Timeouts};
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -102,6 +102,7 @@ pub(crate) struct Common {
     pub(crate) director: DirectorDraft,
     pub(crate) listeners: Listeners,
     pub(crate) vrrp: relvs_model::vrrp::Settings,
+    pub(crate) notify: Notify,
     pub(crate) settings: Settings,
     pub(crate) timeouts: Timeouts,
     pub(crate) rules: Vec<Rule>,

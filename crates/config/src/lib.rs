@@ -13,6 +13,7 @@ mod diagnostic;
 mod draft;
 mod duration;
 mod format;
+mod host;
 pub mod keepalived;
 pub mod keys;
 mod lines;
@@ -24,6 +25,7 @@ mod report;
 mod rules;
 mod sysctl;
 mod toml_file;
+mod web;
 
 pub use diagnostic::{Diagnostic, Severity};
 pub use format::Format;

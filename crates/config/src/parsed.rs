@@ -36,12 +36,13 @@ struct ServicePlace {
 impl Parsed {
     /// Gives what was read its locations.
     pub(crate) fn new(file: &str, lines: &Lines<'_>, common: Common, services: Vec<Accepted>, report: Report) -> Self {
-        let Common { director, listeners, vrrp, settings, timeouts, rules } = common;
+        let Common { director, listeners, notify, vrrp, settings, timeouts, rules } = common;
         let mut parsed = Parsed {
             state: State {
                 director: director.settings,
                 listeners,
                 vrrp,
+                notify,
                 settings,
                 timeouts,
                 rules,

@@ -88,7 +88,7 @@ fn unknown_keys() {
     check(
         "sync = 1",
         &[
-            "f:1:1: error: unknown key `sync` in relvs.toml; known here: director, service, rule, timeouts, ipvs, metrics, api, vrrp",
+            "f:1:1: error: unknown key `sync` in relvs.toml; known here: director, service, rule, timeouts, ipvs, metrics, api, vrrp, notify",
         ],
     );
     check("[director]\nflow = 3", &["f:2:1: error: unknown key `flow` in [director]; did you mean `flows`?"]);
@@ -103,7 +103,7 @@ fn unknown_keys() {
     check(
         "\"a\\n\u{202e}\" = 1",
         &[
-            "f:1:1: error: unknown key `a\\n\\u{202e}` in relvs.toml; known here: director, service, rule, timeouts, ipvs, metrics, api, vrrp",
+            "f:1:1: error: unknown key `a\\n\\u{202e}` in relvs.toml; known here: director, service, rule, timeouts, ipvs, metrics, api, vrrp, notify",
         ],
     );
 }
@@ -419,7 +419,7 @@ fn all_problems_in_one_run_in_order() {
             "f:10:11: error: `x` is not an IP address; names are not looked up; write the address itself",
             "f:11:10: error: `method` must be a string, not an integer",
             "f:15:11: error: a dr server gets packets on the service's port 80, not 81; leave the port out, or write method = \"nat\"",
-            "f:16:2: error: unknown key `extra` in relvs.toml; known here: director, service, rule, timeouts, ipvs, metrics, api, vrrp",
+            "f:16:2: error: unknown key `extra` in relvs.toml; known here: director, service, rule, timeouts, ipvs, metrics, api, vrrp, notify",
         ],
     );
 }

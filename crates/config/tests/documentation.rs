@@ -55,7 +55,7 @@ fn examples(document: &str) {
                 assert!(!said.is_empty());
                 bad += 1;
             }
-            "text" | "sh" => {}
+            "text" | "sh" | "json" => {}
             other => panic!("line {line}: a block of the unknown kind {other:?}"),
         }
     }

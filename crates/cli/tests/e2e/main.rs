@@ -30,6 +30,7 @@ mod methods;
 mod metrics;
 mod mtu;
 mod neighbours;
+mod notify;
 mod package;
 mod persistence;
 mod quoted;

@@ -5,7 +5,7 @@ use crate::toml_file::{CHECKS, HTTP_VERSIONS, MAX_WEIGHT, RECORDS, word_of};
 use relvs_model::health::{DnsProbe, HttpProbe, Script, ServiceHealth, SmtpProbe, Timing};
 
 /// A time as it would be written.
-fn time(millis: u32) -> String {
+pub(super) fn time(millis: u32) -> String {
     format!("\"{}\"", crate::duration::written_millis(millis))
 }
 
@@ -14,8 +14,8 @@ const PROGRAM: Kind = Kind::Either(&[
     Kind::Array(&Kind::Text { what: "a program and its arguments", examples: &["/usr/local/bin/tell", "web"] }),
     Kind::Table(&SCRIPT),
 ]);
-const FILE: Kind = Kind::Text { what: "an absolute path", examples: &["/etc/relvs/…"] };
-const PAUSE: Kind = Kind::Pause { least_ms: 10 };
+pub(super) const FILE: Kind = Kind::Text { what: "an absolute path", examples: &["/etc/relvs/…"] };
+pub(super) const PAUSE: Kind = Kind::Pause { least_ms: 10 };
 const PAUSE_OR_NONE: Kind = Kind::Pause { least_ms: 0 };
 const TIMES: Kind = Kind::Integer { least: 1, most: 1000 };
 

@@ -14,12 +14,14 @@ macro_rules! key {
 mod health;
 mod kind;
 mod listeners;
+mod notify;
 mod tables;
 mod vrrp;
 
 pub use health::{CHECK, DAMPING, SCRIPT, SORRY};
 pub use kind::Kind;
 pub use listeners::{API, METRICS};
+pub use notify::{MAIL, NOTIFY, WEBHOOK};
 pub use tables::{DIRECTOR, IPVS, PERSISTENCE, ROOT, RULE, SERVER, SERVICE, TIMEOUTS};
 pub use vrrp::{
     ADDRESS, ANNOUNCEMENTS, ARBITER, INSTANCE, PEER, SYNC_GROUP, TRACK, TRACK_FILE, TRACK_PROCESS, TRACK_SCRIPT, VRRP,

@@ -1,7 +1,7 @@
 //! The sections of relvs.toml and their keys. A new key is a row here and a line in its reader.
 
 use super::health;
-use super::{API, Default as Without, Key, Kind, METRICS, Table};
+use super::{API, Default as Without, Key, Kind, METRICS, NOTIFY, Table};
 use crate::duration::written;
 use crate::toml_file::{FAMILIES, MAX_FLOWS, MAX_WEIGHT, ON_EXIT, XDP_MODES, word_of};
 use relvs_model::{Director, Method, Persistence, Protocol, Scheduler, SchedulerFlags, Server, Timeouts};
@@ -66,6 +66,13 @@ pub static ROOT: Table = Table {
             since: "0.1",
         },
         super::vrrp::SECTION,
+        Key {
+            name: "notify",
+            kind: Kind::Table(&NOTIFY),
+            default: Without::Words("nobody"),
+            meaning: "Who is told of everything.",
+            since: "0.1",
+        },
     ],
     later: &[],
 };

@@ -2,6 +2,7 @@
 
 use super::script::{command, name};
 use super::section::{Section, wrong_type};
+use super::value::{file, headers, small, text};
 use crate::draft::{CheckDraft, Given};
 use crate::report::{Fault, Report, quoted};
 use relvs_model::health::{
@@ -337,24 +338,6 @@ fn path(section: &Section<'_>, report: &mut Report) -> Option<String> {
     None
 }
 
-fn headers(section: &Section<'_>, report: &mut Report) -> Vec<(String, String)> {
-    let mut found = Vec::new();
-    for (text, span) in section.strings("headers", report) {
-        // RFC 9110, section 5.1: a name is a token.
-        let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
-        match text.split_once(':').map(|(name, value)| (name, value.trim())) {
-            Some((name, value)) if !name.is_empty() && name.chars().all(token) && !value.contains(char::is_control) => {
-                found.push((name.to_owned(), value.to_owned()));
-            }
-            Some(_) | None => {
-                let fault = Fault::new(format!("{} is not a header", quoted(text)));
-                report.error(&span, fault.help("write \"Name: value\""));
-            }
-        }
-    }
-    found
-}
-
 fn statuses(section: &Section<'_>, report: &mut Report) -> Vec<StatusRange> {
     let mut found = Vec::new();
     for (value, span) in section.elements("status") {
@@ -399,34 +382,6 @@ fn hexadecimal(section: &Section<'_>, key: &str, report: &mut Report) -> Option<
     let fault = Fault::new(format!("{} is not bytes in hexadecimal", quoted(text)));
     report.error(&span, fault.help("write two digits for each byte, as in \"70696e67\""));
     None
-}
-
-/// Text that is not empty, on one line.
-fn text(section: &Section<'_>, key: &str, report: &mut Report) -> Option<String> {
-    let Given::Is(text, span) = section.string(key, report) else { return None };
-    if !text.is_empty() && !text.contains(char::is_control) {
-        return Some(text.to_owned());
-    }
-    report.error(&span, Fault::new(format!("`{key}` is empty, or has control characters in it")).help("leave it out"));
-    None
-}
-
-/// An absolute path.
-fn file(section: &Section<'_>, key: &str, report: &mut Report) -> Option<String> {
-    let Given::Is(text, span) = section.string(key, report) else { return None };
-    if text.starts_with('/') {
-        return Some(text.to_owned());
-    }
-    let fault = Fault::new(format!("`{key}` must be an absolute path, not {}", quoted(text)));
-    report.error(&span, fault.help(format!("write {key} = \"/etc/relvs/…\"")));
-    None
-}
-
-fn small(section: &Section<'_>, key: &str, report: &mut Report) -> Option<u16> {
-    match section.integer(key, report) {
-        Given::Is(number, _) => u16::try_from(number).ok(),
-        Given::Absent | Given::Wrong => None,
-    }
 }
 
 #[cfg(test)]

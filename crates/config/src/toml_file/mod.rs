@@ -4,6 +4,7 @@ mod check;
 mod director;
 mod health;
 mod listeners;
+mod notify;
 mod persistence;
 mod rule;
 mod script;
@@ -14,11 +15,12 @@ mod syntax;
 #[cfg(test)]
 mod tests;
 mod tracked;
+mod value;
 mod vrrp;
 
 use crate::diagnostic::Severity;
 use crate::draft::Common;
-use crate::keys::{API, DIRECTOR, IPVS, METRICS, ROOT, RULE, SERVICE, TIMEOUTS, VRRP};
+use crate::keys::{API, DIRECTOR, IPVS, METRICS, NOTIFY, ROOT, RULE, SERVICE, TIMEOUTS, VRRP};
 use crate::lines::Lines;
 use crate::parsed::Parsed;
 use crate::report::{Fault, Problem, Report};
@@ -31,6 +33,7 @@ pub(crate) use check::{CHECKS, HTTP_VERSIONS, RECORDS};
 pub use director::MAX_FLOWS;
 pub(crate) use director::{ON_EXIT, XDP_MODES};
 pub(crate) use listeners::SOCKET_MODES;
+pub(crate) use notify::{ENCRYPTIONS, RETRIES_MAX};
 pub(crate) use section::word_of;
 pub(crate) use service::FAMILIES;
 pub use service::MAX_WEIGHT;
@@ -69,6 +72,7 @@ fn read(file: &str, text: &str, encoding: Option<Problem>) -> Parsed {
     let director = root.table(&DIRECTOR, &mut report);
     let metrics = root.table(&METRICS, &mut report);
     let api = root.table(&API, &mut report);
+    let notify = root.table(&NOTIFY, &mut report);
     let timeouts = root.table(&TIMEOUTS, &mut report);
     let ipvs = root.table(&IPVS, &mut report);
     let rules = root.tables(&RULE, &mut report);
@@ -78,6 +82,7 @@ fn read(file: &str, text: &str, encoding: Option<Problem>) -> Parsed {
     let director = director.map(|section| director::read(&section, &mut report)).unwrap_or_default();
     let metrics = metrics.map(|section| listeners::metrics(&section, &mut report)).unwrap_or_default();
     let api = api.map(|section| listeners::api(&section, &mut report)).unwrap_or_default();
+    let notify = notify.map(|section| notify::read(&section, &mut report)).unwrap_or_default();
     let timeouts = timeouts.map(|section| settings::timeouts(&section, &mut report)).unwrap_or_default();
     let settings = ipvs.map(|section| settings::ipvs(&section, &mut report)).unwrap_or_default();
     let rules = rules.iter().map(|section| rule::read(section, &mut report)).collect();
@@ -89,7 +94,7 @@ fn read(file: &str, text: &str, encoding: Option<Problem>) -> Parsed {
     let vrrp = vrrp.map(|section| vrrp::read(&section, known, &mut report)).unwrap_or_default();
     let rules = marks::accept(rules, &services, &mut report);
     let listeners = Listeners { metrics, api };
-    let common = Common { director, listeners, vrrp, settings, timeouts, rules };
+    let common = Common { director, listeners, notify, vrrp, settings, timeouts, rules };
 
     report.problems.retain(|problem| !document.explains(problem));
     report.problems.extend(document.into_problems());

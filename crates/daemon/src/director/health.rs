@@ -53,11 +53,16 @@ pub(super) struct Health {
 
 impl Health {
     /// Begins with what the daemon before knew. No service is checked yet.
-    pub(super) fn start(run_dir: &Path, overlaid: Overlaid, seed: u64) -> Result<(Self, Outcomes), Error> {
+    pub(super) fn start(
+        run_dir: &Path,
+        notify: Notify,
+        overlaid: Overlaid,
+        seed: u64,
+    ) -> Result<(Self, Outcomes), Error> {
         let path = run_dir.join(FILE);
         let failed = |source| Error::File { path: path.clone(), source };
         let (prober, outcomes) = Prober::start().map_err(failed)?;
-        let notifier = Notifier::start(Notify::default()).map_err(failed)?;
+        let notifier = Notifier::start(notify).map_err(failed)?;
         let began = (SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(), Instant::now());
         let monitor = Monitor::new(began.0, seed, &[], Memory::default());
         let health = Health { monitor, overlaid, prober, notifier, path, written: began.1, behind: false, began };
@@ -205,6 +210,11 @@ impl Director {
         let now = self.health.now();
         self.health.monitor.handle(now, [Input::Here(addresses)]);
         self.act()
+    }
+
+    /// From now on these are told of everything.
+    pub(super) fn tell_these(&self, notify: Notify) {
+        self.health.notifier.configure(notify);
     }
 
     /// From now on the machines are these, whose effects are in force.

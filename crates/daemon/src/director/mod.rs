@@ -166,7 +166,7 @@ impl Director {
         };
         let overlaid: Overlaid =
             left.iter().flat_map(|left| left.overlaid.iter().map(|service| (service.key, service.clone()))).collect();
-        let (health, outcomes) = Health::start(run_dir, overlaid, random())?;
+        let (health, outcomes) = Health::start(run_dir, state.notify.clone(), overlaid, random())?;
         let own = left.as_ref().and_then(|left| left.director.clone());
         // What was desired counts even where its tables are of another version, and so given up.
         let before = left.as_ref().map(|left| left.control.desired().clone());
@@ -265,6 +265,7 @@ impl Director {
             errors
         })?;
         self.listeners.commit(prepared);
+        self.tell_these(state.notify);
         self.loaded = Some((state.director, desired));
         Ok(plan.to_string())
     }

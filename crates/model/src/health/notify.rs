@@ -73,14 +73,28 @@ pub struct Webhook {
     pub retries: u32,
 }
 
+impl Mail {
+    /// The port of mail servers, and that of mail by TLS from the first byte (RFC 8314).
+    pub const PORTS: [u16; 2] = [25, 465];
+    /// The time that an attempt has if nothing else is said.
+    pub const TIMEOUT_MS: u32 = 10_000;
+}
+
+impl Webhook {
+    /// The time that an attempt has if nothing else is said.
+    pub const TIMEOUT_MS: u32 = 10_000;
+    /// The attempts after the first if nothing else is said.
+    pub const RETRIES: u32 = 3;
+}
+
 const fn smtp() -> u16 {
-    25
+    Mail::PORTS[0]
 }
 
 const fn patience() -> u32 {
-    10_000
+    Mail::TIMEOUT_MS
 }
 
 const fn retries() -> u32 {
-    3
+    Webhook::RETRIES
 }

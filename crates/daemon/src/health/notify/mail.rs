@@ -149,4 +149,21 @@ mod tests {
         assert!(address("a").is_err() && address("").is_err());
         assert!(address("a\r\nBcc: b <a@example.org>").is_err());
     }
+
+    #[test]
+    fn what_a_configuration_may_say_can_be_sent() {
+        for (from, to) in [
+            ("root@localhost", "a.b+c@example.org"),
+            ("relvs <relvs@example.org>", "\\\"L. V. S., Inc.\\\" <a@example.org>"),
+            ("<a@example.org>", "a@[192.0.2.7]"),
+            ("!#$%&'*+-/=?^_`{|}~@a-b.example", "a@b_c.example"),
+        ] {
+            let text = format!("[notify.mail]\nserver = \"a\"\nfrom = \"{from}\"\nto = \"{to}\"\n");
+            let parsed = relvs_config::parse_toml("f", &text);
+            assert_eq!(parsed.diagnostics, [], "{text}");
+            let mail = parsed.state.notify.mail.unwrap();
+            assert!(message(&mail, "host", &[]).is_ok(), "{text}");
+            assert!(transport(&mail, "host").is_ok());
+        }
+    }
 }

@@ -73,7 +73,7 @@ impl Notifier {
         let _ = self.orders.send(Order::Tell(event, script));
     }
 
-    /// From now on these are told of everything. What the others have not got yet they still get.
+    /// From now on these are told of everything: those who were before go on, those who leave still get what they have not got yet.
     pub fn configure(&self, notify: Notify) {
         let _ = self.orders.send(Order::Configure(notify));
     }
@@ -88,18 +88,45 @@ impl Notifier {
 }
 
 /// All who are told of everything.
+#[derive(Default)]
 struct Audience {
+    /// As they are configured.
+    notify: Notify,
     fifo: Option<Fifo>,
-    outlets: Vec<Outlet>,
+    mail: Option<Outlet>,
+    /// In the order of the configuration.
+    webhooks: Vec<Outlet>,
 }
 
 impl Audience {
-    fn of(notify: Notify) -> Self {
+    /// From now on these. Who stays as he is keeps his queue, and the FIFO its readers; gives those who leave.
+    fn become_these(&mut self, notify: Notify) -> Vec<Outlet> {
         let host = words::host();
-        let fifo = notify.fifo.map(Fifo::new);
-        let mail = notify.mail.map(|mail| mail::start(mail, host.clone()));
-        let webhooks = notify.webhooks.into_iter().map(|webhook| webhook::start(webhook, host.clone()));
-        Audience { fifo, outlets: mail.into_iter().chain(webhooks).collect() }
+        let mut leave = Vec::new();
+        if notify.fifo != self.notify.fifo {
+            // First it goes, then it is made: the path may be the same in other words.
+            self.fifo = None;
+            self.fifo = notify.fifo.clone().map(Fifo::new);
+        }
+        if notify.mail != self.notify.mail {
+            leave.extend(self.mail.take());
+            self.mail = notify.mail.clone().map(|mail| mail::start(mail, host.clone()));
+        }
+        let mut before: Vec<_> = self.notify.webhooks.drain(..).zip(self.webhooks.drain(..)).collect();
+        for webhook in &notify.webhooks {
+            let stays = before.iter().position(|(other, _)| other == webhook);
+            self.webhooks.push(match stays {
+                Some(place) => before.remove(place).1,
+                None => webhook::start(webhook.clone(), host.clone()),
+            });
+        }
+        leave.extend(before.into_iter().map(|(_, outlet)| outlet));
+        self.notify = notify;
+        leave
+    }
+
+    fn outlets(&mut self) -> impl Iterator<Item = &mut Outlet> {
+        self.mail.iter_mut().chain(&mut self.webhooks)
     }
 
     fn tell(&mut self, telling: &Arc<Telling>) {
@@ -108,15 +135,15 @@ impl Audience {
         {
             fifo.write(&line);
         }
-        for outlet in &mut self.outlets {
+        for outlet in self.outlets() {
             outlet.tell(telling.clone());
         }
     }
 }
 
 async fn serve(notify: Notify, mut orders: UnboundedReceiver<Order>) {
-    let mut configured = notify.clone();
-    let mut audience = Audience::of(notify);
+    let mut audience = Audience::default();
+    audience.become_these(notify);
     let mut former: Vec<Outlet> = Vec::new();
     let mut scripts = Scripts::default();
     let patience = loop {
@@ -129,15 +156,9 @@ async fn serve(notify: Notify, mut orders: UnboundedReceiver<Order>) {
                         scripts.tell(telling, script);
                     }
                 }
-                // A reload of the same configuration: the queues stay.
-                Some(Order::Configure(notify)) if notify == configured => {}
                 Some(Order::Configure(notify)) => {
-                    configured = notify.clone();
                     former.retain(|outlet| !outlet.is_done());
-                    former.extend(audience.outlets.into_iter().map(Outlet::closed));
-                    // First it goes, then it is made: the FIFO may be the same.
-                    drop(audience.fifo);
-                    audience = Audience::of(notify);
+                    former.extend(audience.become_these(notify).into_iter().map(Outlet::closed));
                 }
                 Some(Order::End(patience)) => break patience,
                 None => break Duration::ZERO,
@@ -147,7 +168,7 @@ async fn serve(notify: Notify, mut orders: UnboundedReceiver<Order>) {
     };
     let rest = async {
         scripts.finish().await;
-        for outlet in former.into_iter().chain(audience.outlets.drain(..)) {
+        for outlet in former.into_iter().chain(audience.mail).chain(audience.webhooks) {
             outlet.closed().done().await;
         }
     };
