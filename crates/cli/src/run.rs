@@ -2,14 +2,20 @@
 
 use crate::log;
 use clap::{Args, ValueEnum};
-use relvs_daemon::{Options, Source};
+use relvs_daemon::{Options, Source, keepalived};
 use std::{path::PathBuf, process::ExitCode};
 
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// relvs.toml; without one the director goes on with what it did before, or starts empty
+    /// relvs.toml or keepalived.conf; without one the director goes on with what it did before, or starts empty
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Whose words it is written in; if nothing is said, what ends in .toml is relvs.toml, anything else keepalived.conf
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+    /// With keepalived.conf: relvs.toml with what that cannot say, such as rules for marks; without services
+    #[arg(long, value_name = "FILE")]
+    settings: Option<PathBuf>,
     /// An interface to serve, in place of those of the configuration; may be given several times
     #[arg(long = "interface", value_name = "IF")]
     interfaces: Vec<String>,
@@ -19,6 +25,23 @@ pub(crate) struct Arguments {
     /// How to write the log; RELVS_LOG says how much: error, warn, info (the default), debug, trace
     #[arg(long, value_enum, env = "RELVS_LOG_FORMAT", default_value = "auto")]
     log_format: log::Format,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Format {
+    /// relvs.toml
+    Relvs,
+    /// keepalived.conf
+    Keepalived,
+}
+
+impl From<Format> for relvs_config::Format {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Relvs => Self::Relvs,
+            Format::Keepalived => Self::Keepalived,
+        }
+    }
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -43,13 +66,23 @@ impl From<Mode> for relvs_model::XdpMode {
 
 pub(crate) fn run(arguments: Arguments, run_dir: PathBuf) -> ExitCode {
     log::start(arguments.log_format);
+    let Arguments { config, format, settings, interfaces, xdp_mode, .. } = arguments;
     // The configuration may be read again after the working directory has gone.
-    let config = match arguments.config.map(std::path::absolute).transpose() {
-        Ok(config) => config,
-        Err(error) => return super::complain(&[format!("--config: {error}")]),
+    let absolute = |option: &str, file: Option<PathBuf>| {
+        let file = file.map(std::path::absolute).transpose();
+        file.map_err(|error| super::complain(&[format!("{option}: {error}")]))
     };
-    let source =
-        Source { file: config, interfaces: arguments.interfaces, xdp_mode: arguments.xdp_mode.map(Into::into) };
+    let (file, settings) = match (absolute("--config", config), absolute("--settings", settings)) {
+        (Ok(file), Ok(settings)) => (file, settings),
+        (Err(code), _) | (_, Err(code)) => return code,
+    };
+    let source = Source {
+        file,
+        format: format.map(Into::into),
+        keepalived: keepalived::Options { settings, ..keepalived::Options::default() },
+        interfaces,
+        xdp_mode: xdp_mode.map(Into::into),
+    };
     match relvs_daemon::run(&Options { source, run_dir }) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => super::complain(&error.0),

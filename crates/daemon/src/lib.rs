@@ -19,6 +19,6 @@ mod service_manager;
 pub mod untrusted;
 pub mod vrrp;
 
-pub use configuration::{Source, read};
+pub use configuration::Source;
 pub use decapsulator::Pinned as PinnedDecapsulator;
 pub use run::{Error, Options, run};

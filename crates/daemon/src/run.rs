@@ -2,6 +2,7 @@
 
 use crate::{
     Source,
+    configuration::{self, Loaded},
     director::{Director, Outcomes},
     files,
     server::{Listeners, Question, WAITING},
@@ -62,7 +63,7 @@ const GATHER: Duration = Duration::from_millis(20);
 ///
 /// The configuration is wrong, another daemon has the run directory, or the kernel refused.
 pub fn run(options: &Options) -> Result<(), Error> {
-    let (state, warnings) = crate::read(&options.source).map_err(Error)?;
+    let Loaded { state, warnings, taken } = configuration::read(&options.source, None).map_err(Error)?;
     for warning in warnings {
         tracing::warn!("{warning}");
     }
@@ -91,6 +92,7 @@ pub fn run(options: &Options) -> Result<(), Error> {
     let (mut director, outcomes) =
         Director::start(run_dir, options.source.clone(), state, listeners).map_err(Error::one)?;
     director.listeners.commit(prepared);
+    director.taken = taken;
     let ended = runtime.block_on(serve(director, questions, outcomes, events, options));
     beside.shutdown_timeout(CLIENTS);
     ended

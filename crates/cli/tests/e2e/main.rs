@@ -21,6 +21,7 @@ mod faults;
 mod health;
 mod icmp;
 mod ipvsadm;
+mod keepalived;
 mod life;
 mod listener;
 mod listing;

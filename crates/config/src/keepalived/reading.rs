@@ -24,6 +24,20 @@ pub struct Remark {
     pub support: Support,
 }
 
+impl Remark {
+    /// The remark in words; none if the keyword works.
+    pub fn diagnostic(&self, document: &Document) -> Option<Diagnostic> {
+        let keyword = self.keyword;
+        let (message, why) = match self.support {
+            Support::Works => return None,
+            Support::Differs(how) => (format!("`{keyword}` works in another way"), how.to_owned()),
+            Support::Ignored(why) => (format!("`{keyword}` does nothing here"), why.to_owned()),
+            Support::Obsolete(instead) => (format!("`{keyword}` is an older word"), format!("write `{instead}`")),
+        };
+        Some(document.diagnose(Severity::Warning, self.place, Fault::new(message).help(why)))
+    }
+}
+
 /// How bad faults are, as `keepalived -t` tells it by its exit code.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verdict {

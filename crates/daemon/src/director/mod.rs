@@ -22,7 +22,13 @@ pub(crate) use health::Outcomes;
 use health::{Health, Overlaid};
 pub(crate) use trace::{Watched, reason_bit};
 
-use crate::{Source, decapsulator::address, server::Listeners, service_manager};
+use crate::{
+    Source,
+    configuration::{self, Loaded, Taken},
+    decapsulator::address,
+    server::Listeners,
+    service_manager,
+};
 use memory::{Line, Memory};
 use relvs_control::{Control, Desired, Entries, Limits, Statistics};
 use relvs_dataplane::{Kernel, Scan, Side as _, Sizes, Timeouts, load_of, object, scan, withdraw};
@@ -90,6 +96,8 @@ const FRESH: Duration = Duration::from_secs(20);
 /// A director at work.
 pub(crate) struct Director {
     source: Source,
+    /// What the file in force was taken with.
+    pub(crate) taken: Taken,
     /// Its own settings, as they are in force.
     own: relvs_model::Director,
     /// What the file said when it was read.
@@ -180,6 +188,7 @@ impl Director {
         let now = Instant::now();
         let mut director = Director {
             source,
+            taken: Taken::new(),
             own: relvs_model::Director::default(),
             loaded: None,
             kernel,
@@ -251,7 +260,7 @@ impl Director {
     }
 
     fn read_again(&mut self) -> Result<String, Vec<String>> {
-        let (state, warnings) = crate::read(&self.source)?;
+        let Loaded { state, warnings, taken } = configuration::read(&self.source, Some(&self.taken))?;
         for warning in warnings {
             tracing::warn!("{warning}");
         }
@@ -267,6 +276,7 @@ impl Director {
         self.listeners.commit(prepared);
         self.tell_these(state.notify);
         self.loaded = Some((state.director, desired));
+        self.taken = taken;
         Ok(plan.to_string())
     }
 

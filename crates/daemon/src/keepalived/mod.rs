@@ -1,9 +1,13 @@
-//! keepalived.conf on this machine: read from the disk, and knowing the machine.
+//! keepalived.conf on this machine: read from the disk, and what it leaves open found out.
 //!
 //! What it means is `relvs-config`'s.
 
 mod disk;
 mod host;
+mod interfaces;
+mod load;
 
 pub use disk::Disk;
 pub use host::host;
+pub(crate) use load::load;
+pub use load::{Options, Part};

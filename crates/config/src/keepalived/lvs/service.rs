@@ -205,6 +205,14 @@ fn made(
                 Fault::new(format!("the server {} gets packets on port {} of {key}", server.address, key.port()));
             reading.warning(statement.keyword.place, fault.help("only NAT changes the port; its own port is not used"));
             server.port = key.port();
+        } else if server.method == Method::Nat && server.port == 0 && key.port() != 0 {
+            let fault = Fault::new(format!(
+                "the server {} has no port, so it gets packets on port {}",
+                server.address,
+                key.port()
+            ));
+            reading.warning(statement.keyword.place, fault.help("write the port behind its address"));
+            server.port = key.port();
         }
         servers.push(server);
     }
