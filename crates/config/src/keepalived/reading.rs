@@ -29,7 +29,8 @@ impl Remark {
     pub fn diagnostic(&self, document: &Document) -> Option<Diagnostic> {
         let keyword = self.keyword;
         let (message, why) = match self.support {
-            Support::Works => return None,
+            // What is gone is told as a warning already.
+            Support::Works | Support::Gone(_) => return None,
             Support::Differs(how) => (format!("`{keyword}` works in another way"), how.to_owned()),
             Support::Ignored(why) => (format!("`{keyword}` does nothing here"), why.to_owned()),
             Support::Obsolete(instead) => (format!("`{keyword}` is an older word"), format!("write `{instead}`")),
