@@ -337,5 +337,7 @@ fn say(event: &Event) {
             let server = SocketAddr::new(*address, *port);
             tracing::info!("sorry server {server} of {service} {}", if *serving { "serves" } else { "rests" });
         }
+        // The machine of the virtual routers says what happens in the log itself.
+        Event::Router { .. } => {}
     }
 }

@@ -8,13 +8,13 @@
     reason = "the enums of errors and records of libraries and of the system are open and long; the others are said as they are"
 )]
 
-mod notify;
+pub(crate) mod notify;
 mod path;
 mod probe;
 mod prober;
 pub(crate) mod program;
 mod tls;
 
-pub use notify::Notifier;
+pub use notify::{Notifier, Voice};
 pub use probe::Probes;
 pub use prober::Prober;

@@ -2,13 +2,14 @@
 //!
 //! All of it runs in one thread of its own, with real-time priority where that is allowed, so that no other work of the
 //! daemon makes it late: a master that speaks late loses its place. The thread never takes a decision that the machine could
-//! take, and never runs a script: what is told to scripts goes to the caller.
+//! take, and never runs a script: two more threads look after what is tracked, and tell scripts and the FIFO.
 
 mod addresses;
 mod claim;
 mod line;
 mod links;
 mod socket;
+mod tell;
 mod thread;
 mod track;
 
@@ -20,6 +21,7 @@ use std::{
     sync::{Arc, mpsc},
     thread::JoinHandle,
 };
+use tell::Teller;
 use thread::{Request, Thread};
 use track::Trackers;
 
@@ -56,24 +58,28 @@ impl Error {
 pub struct Vrrp {
     line: Line,
     trackers: Option<Trackers>,
+    teller: Option<Teller>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Vrrp {
-    /// Begins in the network namespace of the calling thread, and looks after what the settings track. Addresses that an earlier process has left behind are removed
-    /// first. `told` is called in the thread, in order, and must not wait.
+    /// Begins in the network namespace of the calling thread: looks after what the settings track, and tells scripts and the
+    /// FIFO that they name. Addresses that an earlier process has left behind are removed first. `told` is called in the
+    /// thread, in order, and must not wait: it is for who else wants to know, and for mail ([`Notification::to_event`]).
     pub fn start(settings: &Settings, told: impl FnMut(&Notification) + Send + 'static) -> Result<Vrrp, Error> {
         check(settings)?;
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
         let wake = Arc::new(wake.map_err(|e| Error::socket("open an eventfd", e))?);
         let (requests, received) = mpsc::channel();
         // Opened here, so that what is not allowed is told to the caller.
-        let mut inside = Thread::open(settings, wake.clone(), received, Box::new(told))?;
+        let teller = Teller::start(settings)?;
+        let mut inside = Thread::open(settings, wake.clone(), received, Box::new(told), teller.voice())?;
+        let teller = Some(teller);
         let line = Line { requests, wake };
         let trackers = Some(Trackers::start(settings, line.clone())?);
         let thread = std::thread::Builder::new().name("vrrp".into()).spawn(move || inside.run());
         let thread = Some(thread.map_err(|e| Error::socket("start a thread", e))?);
-        Ok(Vrrp { line, trackers, thread })
+        Ok(Vrrp { line, trackers, teller, thread })
     }
 
     /// What can be seen of them.
@@ -109,7 +115,7 @@ impl Vrrp {
     }
 
     /// The end: masters say that they leave. Those that hand over keep their addresses until another is heard, for little
-    /// more than an interval. Waits for that.
+    /// more than an interval. Waits for that, and up to 5 s for scripts.
     pub fn stop(mut self, hand_over: bool) {
         let _ = self.line.ask(Request::Stop { hand_over });
         self.join();
@@ -121,7 +127,8 @@ impl Vrrp {
         {
             tracing::error!("the thread of the virtual routers has panicked");
         }
-        self.trackers = None;
+        // The last is told when nothing changes any more.
+        (self.trackers, self.teller) = (None, None);
     }
 }
 

@@ -5,6 +5,7 @@ use super::{
     claim::Claims,
     links::{Known, Links},
     socket::Sockets,
+    tell::Voice,
 };
 use relvs_model::vrrp::{Settings, Status, TrackSource};
 use relvs_net::{Events, Network};
@@ -51,6 +52,7 @@ pub(super) struct Thread {
     wake: Arc<OwnedFd>,
     requests: mpsc::Receiver<Request>,
     told: Told,
+    voice: Voice,
 }
 
 impl Thread {
@@ -59,6 +61,7 @@ impl Thread {
         wake: Arc<OwnedFd>,
         requests: mpsc::Receiver<Request>,
         told: Told,
+        voice: Voice,
     ) -> Result<Self, Error> {
         let mut claims = Claims::default();
         claims.extend(settings)?;
@@ -81,6 +84,7 @@ impl Thread {
             wake,
             requests,
             told,
+            voice,
         };
         thread.open_sockets(None)?;
         Ok(thread)
@@ -202,6 +206,7 @@ impl Thread {
             self.settings = old;
             return Err(e);
         }
+        self.voice.configure(&self.settings);
         self.tell_links(changed);
         self.router.reconfigure(self.now(), &self.settings);
         self.act();
@@ -251,7 +256,10 @@ impl Thread {
                 Action::AddAddresses(instance) => addresses::add(&mut self.network, &self.links, &instance),
                 Action::RemoveAddresses(instance) => addresses::remove(&mut self.network, &self.links, &instance),
                 Action::Announce { interface, address } => addresses::announce(&self.links, &interface, address),
-                Action::Notify(notification) => (self.told)(&notification),
+                Action::Notify(notification) => {
+                    self.voice.tell(&notification);
+                    (self.told)(&notification);
+                }
                 Action::Log { name, level: Level::Info, text } => tracing::info!("{name}: {text}"),
                 Action::Log { name, level: Level::Warning, text } => tracing::warn!("{name}: {text}"),
             }

@@ -7,4 +7,5 @@
 mod elections;
 mod link;
 mod peer;
+mod telling;
 mod tracking;

@@ -48,13 +48,18 @@ pub enum Event {
         /// It takes the flows now.
         serving: bool,
     },
-}
-
-impl Event {
-    /// The service that it is about.
-    pub const fn service(&self) -> ServiceKey {
-        match self {
-            Event::Server { service, .. } | Event::Quorum { service, .. } | Event::Sorry { service, .. } => *service,
-        }
-    }
+    /// A virtual router, or a group of them, has another state or priority.
+    Router {
+        /// A group, else an instance.
+        group: bool,
+        /// Its name.
+        name: String,
+        /// keepalived's word for what it is now: MASTER, BACKUP, FAULT, STOP, DELETED, MASTER_PRIORITY, BACKUP_PRIORITY.
+        state: String,
+        /// The effective priority; 0 for a group.
+        priority: u8,
+        /// It is told by mail as well (smtp_alert).
+        #[serde(skip)]
+        mail: bool,
+    },
 }

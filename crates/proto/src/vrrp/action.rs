@@ -1,6 +1,9 @@
 //! What virtual routers want done.
 
-use relvs_model::vrrp::{Instance, State};
+use relvs_model::{
+    health::{self, Script},
+    vrrp::{Instance, Notify, State},
+};
 use std::{fmt, net::IpAddr, sync::Arc};
 
 /// Something to be done, in the order given.
@@ -67,6 +70,8 @@ pub struct Notification {
     pub event: Event,
     /// The effective priority; 0 for a group.
     pub priority: u8,
+    /// It is told by mail as well (smtp_alert).
+    pub mail: bool,
 }
 
 /// What is told; the names are keepalived's.
@@ -80,8 +85,11 @@ pub enum Event {
     Fault,
     /// The daemon ends.
     Stop,
-    /// It is gone from the configuration.
+    /// It is gone from the configuration, and a script is named for that.
     Deleted,
+    /// It is gone from the configuration, and none is named: as keepalived does, it is told as a fault, but to the script for
+    /// any change alone.
+    Removed,
     /// As master it heard one of a lower priority. FIFO, and a script of its own.
     MasterRxLowerPri,
     /// The master's priority has changed. FIFO only.
@@ -96,12 +104,30 @@ impl Event {
         match self {
             Event::Master => "MASTER",
             Event::Backup => "BACKUP",
-            Event::Fault => "FAULT",
+            Event::Fault | Event::Removed => "FAULT",
             Event::Stop => "STOP",
             Event::Deleted => "DELETED",
             Event::MasterRxLowerPri => "MASTER_RX_LOWER_PRI",
             Event::MasterPriority => "MASTER_PRIORITY",
             Event::BackupPriority => "BACKUP_PRIORITY",
+        }
+    }
+
+    /// Whether the script for any change is run. The others are for the FIFO alone, or have a script of their own.
+    pub const fn is_change(self) -> bool {
+        !matches!(self, Event::MasterRxLowerPri | Event::MasterPriority | Event::BackupPriority)
+    }
+
+    /// The script that is named for it alone.
+    pub const fn script(self, notify: &Notify) -> Option<&Script> {
+        match self {
+            Event::Master => notify.master.as_ref(),
+            Event::Backup => notify.backup.as_ref(),
+            Event::Fault => notify.fault.as_ref(),
+            Event::Stop => notify.stop.as_ref(),
+            Event::Deleted => notify.deleted.as_ref(),
+            Event::MasterRxLowerPri => notify.master_rx_lower_pri.as_ref(),
+            Event::Removed | Event::MasterPriority | Event::BackupPriority => None,
         }
     }
 
@@ -121,6 +147,19 @@ impl Notification {
     pub fn arguments(&self) -> [String; 4] {
         let kind = if self.group { "GROUP" } else { "INSTANCE" };
         [kind.to_owned(), self.name.to_string(), self.event.word().to_owned(), self.priority.to_string()]
+    }
+
+    /// The same for those who are told of everything: not of what adverts say, which may be often. Mail is sent of changes
+    /// of state alone.
+    pub fn to_event(&self) -> Option<health::Event> {
+        let told = self.event != Event::MasterRxLowerPri;
+        told.then(|| health::Event::Router {
+            group: self.group,
+            name: self.name.to_string(),
+            state: self.event.word().to_owned(),
+            priority: self.priority,
+            mail: self.mail && self.event.is_change(),
+        })
     }
 }
 

@@ -154,7 +154,8 @@ impl Router {
             let event = Event::of(state).or_else(|| self.stopping.then_some(Event::Stop));
             let name = group.name.clone();
             if let Some(event) = event {
-                self.actions.push_back(Action::Notify(Notification { group: true, name, event, priority: 0 }));
+                let mail = group.settings.notify.smtp_alert;
+                self.actions.push_back(Action::Notify(Notification { group: true, name, event, priority: 0, mail }));
             }
         }
     }

@@ -182,8 +182,8 @@ impl Instance {
     }
 
     pub(super) fn notify(&self, event: Event, actions: &mut VecDeque<Action>) {
-        let (name, priority) = (self.name.clone(), self.standing.priority);
-        actions.push_back(Action::Notify(Notification { group: false, name, event, priority }));
+        let (name, priority, mail) = (self.name.clone(), self.standing.priority, self.settings.notify.smtp_alert);
+        actions.push_back(Action::Notify(Notification { group: false, name, event, priority, mail }));
     }
 
     /// Takes the addresses. The advert goes first: the master that was removes its addresses before neighbours are told.

@@ -30,8 +30,7 @@ impl Router {
         }
         for mut gone in old.into_iter().flatten() {
             if gone.state != State::Initialize {
-                // keepalived tells it as a fault, unless a script for it is named.
-                let event = if gone.settings.notify.deleted.is_some() { Event::Deleted } else { Event::Fault };
+                let event = if gone.settings.notify.deleted.is_some() { Event::Deleted } else { Event::Removed };
                 gone.stop(now, event, &mut self.actions);
             }
         }

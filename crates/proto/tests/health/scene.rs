@@ -61,6 +61,7 @@ pub(crate) fn word(event: &Event) -> String {
         Event::Server { address, up, .. } => format!("{address} {}", if *up { "up" } else { "down" }),
         Event::Quorum { up, .. } => format!("quorum {}", if *up { "up" } else { "down" }),
         Event::Sorry { serving, .. } => format!("sorry {}", if *serving { "in" } else { "out" }),
+        Event::Router { name, .. } => panic!("router {name}"),
     }
 }
 

@@ -260,6 +260,7 @@ impl Run {
             Event::Sorry { service, address, port, serving } => {
                 (service, Told::Sorry(SocketAddr::new(address, port), serving))
             }
+            Event::Router { .. } => panic!("seed {seed}: {told:?}"),
         });
         let told = told.collect::<Vec<_>>();
         // Servers of a service may be told of in any order; one server, and what the service does, in theirs.

@@ -1,7 +1,7 @@
 //! A FIFO with a line for each event. The kernel's pipe is the queue: nobody reading, it keeps the first lines that fit.
 
 use rustix::{
-    fs::{CWD, FileType, Mode, OFlags, fstat, mkfifoat, open, unlink},
+    fs::{CWD, FileType, Mode, OFlags, Stat, fstat, mkfifoat, open, stat, unlink},
     io::{Errno, write},
 };
 use std::os::fd::OwnedFd;
@@ -10,7 +10,7 @@ use std::os::fd::OwnedFd;
 const MODE: Mode = Mode::RUSR.union(Mode::WUSR);
 
 /// Writes lines whole, and never waits.
-pub(super) struct Fifo {
+pub(crate) struct Fifo {
     path: String,
     pipe: Option<OwnedFd>,
     made: bool,
@@ -20,7 +20,7 @@ pub(super) struct Fifo {
 
 impl Fifo {
     /// Opens the FIFO, and makes it if there is none. What is wrong is said; it is tried again with each line.
-    pub(super) fn new(path: String) -> Self {
+    pub(crate) fn new(path: String) -> Self {
         let mut fifo = Fifo { path, pipe: None, made: false, failed: false, lost: 0 };
         fifo.open();
         fifo
@@ -30,7 +30,7 @@ impl Fifo {
         let path = self.path.as_str();
         match mkfifoat(CWD, path, MODE) {
             Ok(()) => self.made = true,
-            Err(Errno::EXIST) => {}
+            Err(Errno::EXIST) => self.made = false,
             Err(error) => return self.fail(&error.to_string()),
         }
         // For reading too: so opening does not wait for a reader, and the lines stay when one goes.
@@ -49,8 +49,10 @@ impl Fifo {
     }
 
     /// Writes a line, or counts it as lost.
-    pub(super) fn write(&mut self, line: &str) {
-        if self.pipe.is_none() {
+    pub(crate) fn write(&mut self, line: &str) {
+        // Someone may have removed it, or put another in its place, as one does who writes to the same.
+        if self.pipe.as_ref().is_none_or(|pipe| !is_at(pipe, &self.path)) {
+            self.pipe = None;
             self.open();
         }
         let Some(pipe) = &self.pipe else { return };
@@ -77,9 +79,15 @@ impl Fifo {
     }
 }
 
+/// Whether this is what the path leads to.
+fn is_at(pipe: &OwnedFd, path: &str) -> bool {
+    let same = |(one, other): (Stat, Stat)| (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino);
+    fstat(pipe).and_then(|one| Ok((one, stat(path)?))).is_ok_and(same)
+}
+
 impl Drop for Fifo {
     fn drop(&mut self) {
-        if self.made {
+        if self.made && self.pipe.as_ref().is_some_and(|pipe| is_at(pipe, &self.path)) {
             // Whoever reads it keeps what is in it.
             let _ = unlink(self.path.as_str());
         }
@@ -115,6 +123,26 @@ mod tests {
         assert_eq!(fifo.lost, 0, "there is room again");
         drop(fifo);
         assert!(!fs::exists(&path).unwrap(), "it was made here");
+    }
+
+    #[test]
+    fn another_in_its_place_is_written_to_and_left_there() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("fifo").display().to_string();
+        let (mut one, mut other) = (Fifo::new(path.clone()), Fifo::new(path.clone()));
+        one.write("first");
+        drop(one);
+        assert!(!fs::exists(&path).unwrap(), "it was made by the first");
+        other.write("second");
+        drop(Fifo::new(path.clone()));
+        let mut text = [0; 100];
+        let length = reader(&path).read(&mut text).unwrap();
+        assert_eq!(&text[..length], b"second\n");
+        fs::remove_file(&path).unwrap();
+        let third = Fifo::new(path.clone());
+        drop(other);
+        assert!(fs::exists(&path).unwrap(), "it is the third's");
+        drop(third);
     }
 
     #[test]

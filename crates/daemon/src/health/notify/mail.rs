@@ -12,7 +12,7 @@ use lettre::{
         extension::ClientId,
     },
 };
-use relvs_model::health::{Encryption, Mail};
+use relvs_model::health::{Encryption, Event, Mail};
 use std::{
     sync::Arc,
     time::{Duration, SystemTime},
@@ -41,6 +41,10 @@ async fn send_all(name: String, mail: Mail, host: String, mut queue: Receiver<Ar
     }
     let mut events = Vec::new();
     while queue.recv_many(&mut events, EVENTS_MAX).await > 0 {
+        events.retain(|telling| is_mailed(&telling.event));
+        if events.is_empty() {
+            continue;
+        }
         let Ok(transport) = &made else {
             events.clear();
             continue;
@@ -51,6 +55,11 @@ async fn send_all(name: String, mail: Mail, host: String, mut queue: Receiver<Ar
         }
         events.clear();
     }
+}
+
+/// A virtual router says itself whether its changes are.
+const fn is_mailed(event: &Event) -> bool {
+    !matches!(event, Event::Router { mail: false, .. })
 }
 
 async fn send(name: &str, transport: &Transport, mail: &Mail, envelope: &Envelope, message: &str) {
@@ -141,6 +150,15 @@ fn body(events: &[Arc<Telling>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_virtual_routers_changes_are_mailed_if_it_says_so() {
+        let event =
+            |mail| Event::Router { group: false, name: "VI".into(), state: "MASTER".into(), priority: 100, mail };
+        assert!(is_mailed(&event(true)) && !is_mailed(&event(false)));
+        let telling = Arc::new(Telling { event: event(true), at: SystemTime::now() });
+        assert_eq!(body(&[telling]), "virtual router VI is MASTER, priority 100\n");
+    }
 
     #[test]
     fn an_address_may_have_a_name_and_nothing_else() {

@@ -3,12 +3,13 @@
 //! On a thread of its own. Each of those who are told has a bounded queue, so one that hangs, fails or is slow harms neither the
 //! others nor the director; what it loses is counted and said. Events about one server or service are told in order.
 
-mod fifo;
+pub(crate) mod fifo;
 mod mail;
 mod outlet;
-mod scripts;
+pub(crate) mod scripts;
+mod subject;
 mod webhook;
-mod words;
+pub(crate) mod words;
 
 use fifo::Fifo;
 use outlet::Outlet;
@@ -20,6 +21,7 @@ use std::{
     thread::JoinHandle,
     time::{Duration, SystemTime},
 };
+use subject::Subject;
 use tokio::{
     sync::mpsc::{self, UnboundedReceiver, UnboundedSender},
     time::Instant,
@@ -35,6 +37,7 @@ struct Telling {
     at: SystemTime,
 }
 
+#[derive(Debug)]
 enum Order {
     Tell(Event, Option<Script>),
     Configure(Notify),
@@ -67,6 +70,11 @@ impl Notifier {
         Ok(Notifier { orders, thread })
     }
 
+    /// Another who may tell of events, from any thread.
+    pub fn voice(&self) -> Voice {
+        Voice(self.orders.clone())
+    }
+
     /// Tells of an event: the script that its server or service names, and all who are told of everything. Returns at once.
     pub fn tell(&self, event: Event, script: Option<Script>) {
         // It fails only when the thread has ended, and then there is nobody to tell.
@@ -84,6 +92,17 @@ impl Notifier {
         if self.thread.join().is_err() {
             tracing::error!("notifications ended by a fault of relvs");
         }
+    }
+}
+
+/// Tells of events. When the [`Notifier`] has ended nobody hears it.
+#[derive(Clone, Debug)]
+pub struct Voice(UnboundedSender<Order>);
+
+impl Voice {
+    /// Tells all who are told of everything. Returns at once.
+    pub fn tell(&self, event: Event) {
+        let _ = self.0.send(Order::Tell(event, None));
     }
 }
 
@@ -145,7 +164,7 @@ async fn serve(notify: Notify, mut orders: UnboundedReceiver<Order>) {
     let mut audience = Audience::default();
     audience.become_these(notify);
     let mut former: Vec<Outlet> = Vec::new();
-    let mut scripts = Scripts::default();
+    let mut scripts: Scripts<Subject> = Scripts::default();
     let patience = loop {
         tokio::select! {
             order = orders.recv() => match order {
@@ -153,7 +172,8 @@ async fn serve(notify: Notify, mut orders: UnboundedReceiver<Order>) {
                     let telling = Arc::new(Telling { event, at: SystemTime::now() });
                     audience.tell(&telling);
                     if let Some(script) = script {
-                        scripts.tell(telling, script);
+                        let event = &telling.event;
+                        scripts.tell(Subject::from(event), script, words::environment(event));
                     }
                 }
                 Some(Order::Configure(notify)) => {

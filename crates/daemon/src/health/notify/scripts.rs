@@ -1,11 +1,10 @@
 //! Scripts that servers and services name: one at a time for each of them, in order; all in all a bounded number at once.
 
-use super::{Telling, words};
 use crate::health::program::{End, Programs};
-use relvs_model::health::{Event, Script};
+use relvs_model::health::Script;
 use std::{
     collections::{HashMap, VecDeque},
-    net::IpAddr,
+    hash::Hash,
     sync::Arc,
     time::Duration,
 };
@@ -14,56 +13,51 @@ use tokio::task::JoinSet;
 /// So many scripts of one subject wait; then the oldest is left out, since what it would say is past.
 const WAITING_MAX: usize = 64;
 
-/// Whom an event is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Subject {
-    Service(relvs_model::ServiceKey),
-    Server(relvs_model::ServiceKey, IpAddr, u16),
+/// A script, and what it finds in its environment.
+struct Call {
+    script: Script,
+    environment: Vec<(&'static str, String)>,
 }
 
-impl From<&Event> for Subject {
-    fn from(event: &Event) -> Self {
-        match event {
-            Event::Server { service, address, port, .. } => Subject::Server(*service, *address, *port),
-            Event::Quorum { service, .. } | Event::Sorry { service, .. } => Subject::Service(*service),
-        }
+/// What runs and what waits. A subject is what scripts are about: those about one are run one after the other.
+pub(crate) struct Scripts<S> {
+    programs: Arc<Programs>,
+    running: JoinSet<S>,
+    /// Whose script runs, and what comes after it.
+    waiting: HashMap<S, VecDeque<Call>>,
+}
+
+impl<S> Default for Scripts<S> {
+    fn default() -> Self {
+        Scripts { programs: Arc::default(), running: JoinSet::new(), waiting: HashMap::new() }
     }
 }
 
-/// What runs and what waits.
-#[derive(Default)]
-pub(super) struct Scripts {
-    programs: Arc<Programs>,
-    running: JoinSet<Subject>,
-    /// Whose script runs, and what comes after it.
-    waiting: HashMap<Subject, VecDeque<(Arc<Telling>, Script)>>,
-}
-
-impl Scripts {
+impl<S: Clone + Eq + Hash + Send + 'static> Scripts<S> {
     /// Runs the script when those before it, of the same subject, have ended.
-    pub(super) fn tell(&mut self, telling: Arc<Telling>, script: Script) {
-        let subject = Subject::from(&telling.event);
+    pub(crate) fn tell(&mut self, subject: S, script: Script, environment: Vec<(&'static str, String)>) {
+        let call = Call { script, environment };
         match self.waiting.get_mut(&subject) {
             Some(queue) => {
                 if queue.len() >= WAITING_MAX
-                    && let Some((_, left_out)) = queue.pop_front()
+                    && let Some(left_out) = queue.pop_front()
                 {
-                    tracing::warn!("script {}: left out, {WAITING_MAX} more wait behind it", name(&left_out));
+                    tracing::warn!("script {}: left out, {WAITING_MAX} more wait behind it", name(&left_out.script));
                 }
-                queue.push_back((telling, script));
+                queue.push_back(call);
             }
             None => {
-                self.waiting.insert(subject, VecDeque::new());
-                self.start(subject, telling, script);
+                self.waiting.insert(subject.clone(), VecDeque::new());
+                self.start(subject, call);
             }
         }
     }
 
     /// Waits until one has ended, and starts the next of its subject. Without any it waits for ever.
-    pub(super) async fn next(&mut self) {
+    pub(crate) async fn next(&mut self) {
         match self.running.join_next().await {
             Some(Ok(subject)) => match self.waiting.get_mut(&subject).and_then(VecDeque::pop_front) {
-                Some((telling, script)) => self.start(subject, telling, script),
+                Some(call) => self.start(subject, call),
                 None => {
                     self.waiting.remove(&subject);
                 }
@@ -74,16 +68,16 @@ impl Scripts {
     }
 
     /// Waits for all of them.
-    pub(super) async fn finish(&mut self) {
+    pub(crate) async fn finish(&mut self) {
         while !self.running.is_empty() {
             self.next().await;
         }
     }
 
-    fn start(&mut self, subject: Subject, telling: Arc<Telling>, script: Script) {
+    fn start(&mut self, subject: S, call: Call) {
         let programs = self.programs.clone();
         self.running.spawn(async move {
-            run(&programs, &telling.event, &script).await;
+            run(&programs, &call).await;
             subject
         });
     }
@@ -93,10 +87,10 @@ fn name(script: &Script) -> &str {
     script.command.first().map_or("", String::as_str)
 }
 
-async fn run(programs: &Programs, event: &Event, script: &Script) {
+async fn run(programs: &Programs, Call { script, environment }: &Call) {
     let limit = Duration::from_millis(script.timeout_ms.into());
     let name = name(script);
-    match programs.run(script, &words::environment(event), limit).await {
+    match programs.run(script, environment, limit).await {
         Ok(ending) => {
             let said = if ending.said.is_empty() { String::new() } else { format!(": {}", ending.said) };
             match ending.how {

@@ -16,7 +16,7 @@ const fn state(up: bool) -> &'static str {
 }
 
 /// `RS [10.0.0.11]:tcp:80 [192.0.2.100]:tcp:80 UP`, `VS [192.0.2.100]:tcp:80 DOWN`, and of a mark `VS FWM 7 UP`. keepalived has no
-/// line for a sorry server.
+/// line for a sorry server. Those of virtual routers go to a FIFO of their own.
 pub(super) fn line(event: &Event) -> Option<String> {
     Some(match event {
         Event::Server { service, address, port, up, .. } => {
@@ -27,7 +27,7 @@ pub(super) fn line(event: &Event) -> Option<String> {
             format!("RS {server} {} {}", virtual_server(service), state(*up))
         }
         Event::Quorum { service, up, .. } => format!("VS {} {}", virtual_server(service), state(*up)),
-        Event::Sorry { .. } => return None,
+        Event::Sorry { .. } | Event::Router { .. } => return None,
     })
 }
 
@@ -51,12 +51,23 @@ pub(super) const fn name(event: &Event) -> &'static str {
         Event::Quorum { up: false, .. } => "quorum_down",
         Event::Sorry { serving: true, .. } => "sorry_up",
         Event::Sorry { serving: false, .. } => "sorry_down",
+        Event::Router { .. } => "router",
     }
 }
 
 /// What a script finds in its environment.
-pub(super) fn environment(event: &Event) -> Vec<(&'static str, String)> {
-    let mut environment = vec![("RELVS_EVENT", name(event).to_owned()), ("RELVS_SERVICE", event.service().to_string())];
+pub(crate) fn environment(event: &Event) -> Vec<(&'static str, String)> {
+    let mut environment = vec![("RELVS_EVENT", name(event).to_owned())];
+    match event {
+        Event::Server { service, .. } | Event::Quorum { service, .. } | Event::Sorry { service, .. } => {
+            environment.push(("RELVS_SERVICE", service.to_string()));
+        }
+        Event::Router { name, state, priority, .. } => {
+            environment.push(("RELVS_ROUTER", name.clone()));
+            environment.push(("RELVS_STATE", state.clone()));
+            environment.push(("RELVS_PRIORITY", priority.to_string()));
+        }
+    }
     if let Event::Server { address, port, .. } | Event::Sorry { address, port, .. } = event {
         environment.push(("RELVS_SERVER", address.to_string()));
         environment.push(("RELVS_SERVER_PORT", port.to_string()));
@@ -83,6 +94,13 @@ pub(super) fn sentence(event: &Event) -> String {
                 if *serving { "answers" } else { "is not needed any more" }
             )
         }
+        Event::Router { group, name, state, priority, .. } => {
+            let (kind, with) = match group {
+                true => ("group", String::new()),
+                false => ("virtual router", format!(", priority {priority}")),
+            };
+            format!("{kind} {name} is {state}{with}")
+        }
     }
 }
 
@@ -90,7 +108,7 @@ pub(super) fn sentence(event: &Event) -> String {
 pub(super) fn why(event: &Event) -> Option<&str> {
     match event {
         Event::Server { why, .. } | Event::Quorum { why, .. } => Some(why),
-        Event::Sorry { .. } => None,
+        Event::Sorry { .. } | Event::Router { .. } => None,
     }
 }
 
