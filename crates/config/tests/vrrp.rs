@@ -310,7 +310,7 @@ fn mistakes_about_others_are_told_at_their_place() {
     );
     bad(
         &one("track = [{ interface = \"e\", weight = 254 }]"),
-        &["f:6:10: error: `track`: interface e: the weight is not within -253 and 253"],
+        &["f:6:10: error: `track`: the weight of interface e is not within -253 and 253"],
     );
     bad(
         &one("arbiter = { health = \"192.0.2.1:80/tcp\" }"),
@@ -333,7 +333,8 @@ fn mistakes_about_others_are_told_at_their_place() {
         &(one("") + "[[vrrp.group]]\nname = \"g\"\nmembers = [\"web\"]\nnotify_deleted = \"/x\"\n"),
         &[
             "f:9:11: warning: `members`: a group of one instance does nothing",
-            "f:10:1: error: unknown key `notify_deleted` in [[vrrp.group]]; did you mean `notify_fault`?",
+            "f:10:1: error: unknown key `notify_deleted` in [[vrrp.group]]; known here: name, members, track, tracking_weight, notify, \
+             notify_master, notify_backup, notify_fault, notify_stop, smtp_alert",
         ],
     );
     bad(

@@ -117,7 +117,7 @@ impl Settings {
             self.source(&tracked.source, field, Some(at), found);
             let most = if matches!(tracked.source, TrackSource::File(_)) { 254 } else { 253 };
             if tracked.weight.abs() > most {
-                let text = format!("{}: the weight is not within -{most} and {most}", tracked.source);
+                let text = format!("the weight of {} is not within -{most} and {most}", tracked.source);
                 found.error_in(field, at, text);
             }
         }
