@@ -43,4 +43,5 @@ mod service_manager;
 mod status;
 mod swaps;
 mod trace;
+mod vrrp;
 mod wrong;

@@ -128,6 +128,24 @@ impl Scene {
 }
 
 #[test]
+fn the_vip_of_a_virtual_router_is_where_it_is_master() {
+    let mut scene = Scene::new(Method::Nat);
+    scene.without_vip();
+    scene.machine.answers.insert((ip("192.0.2.100"), OUT), vec![STRANGER]);
+    let instance = relvs_model::vrrp::Instance {
+        interface: "eth0".to_owned(),
+        addresses: vec![relvs_model::vrrp::VirtualAddress::new(ip("192.0.2.100"))],
+        ..Default::default()
+    };
+    scene.state.vrrp.instances.push(instance);
+    scene.is_right();
+    scene.state.vrrp.instances[0].interface = "eth7".to_owned();
+    scene.says(Severity::Warning, Place::Service(0), "there is no such interface", "ip link");
+    scene.machine.links.push(link(7, "eth7"));
+    scene.says(Severity::Error, Place::Service(0), "on eth7, which is not served", "\"eth7\"");
+}
+
+#[test]
 fn nothing_is_said_of_what_works() {
     for method in Method::ALL {
         let mut scene = Scene::new(method);

@@ -21,6 +21,10 @@ pub(super) fn judge(view: &View<'_>) -> Vec<Finding> {
 }
 
 fn one(view: &View<'_>, vip: IpAddr, place: Place) -> Vec<Finding> {
+    if let Some(interface) = shared(view, vip) {
+        // It is here while this director is master, and else with another, who answers then.
+        return shared_on(view, vip, interface, place).into_iter().collect();
+    }
     let holders = view.holders(vip);
     let others = others(view, vip);
     if holders.is_empty() {
@@ -49,6 +53,31 @@ fn one(view: &View<'_>, vip: IpAddr, place: Place) -> Vec<Finding> {
         ));
     }
     found
+}
+
+/// The interface on which a virtual router has this VIP.
+fn shared<'a>(view: &View<'a>, vip: IpAddr) -> Option<&'a str> {
+    view.state.vrrp.instances.iter().find_map(|instance| {
+        let one = instance.addresses.iter().chain(&instance.excluded).find(|one| one.address == vip)?;
+        Some(one.interface.as_deref().unwrap_or(&instance.interface))
+    })
+}
+
+fn shared_on(view: &View<'_>, vip: IpAddr, interface: &str, place: Place) -> Option<Finding> {
+    let Some(link) = view.machine.links.iter().find(|link| link.name == interface) else {
+        let message = format!("a virtual router has the VIP {vip} on {interface}, and there is no such interface");
+        return Some(Finding::warning(place, message, "`ip link` lists those of this machine"));
+    };
+    if view.served_for(link.index).is_some() || link.mac.is_none() || is_dummy(link) {
+        return None;
+    }
+    Some(Finding::error(
+        place,
+        format!(
+            "a virtual router has the VIP {vip} on {interface}, which is not served, so its packets are not looked at"
+        ),
+        format!("add \"{interface}\" to [director] interfaces, or move the virtual router"),
+    ))
 }
 
 /// What makes another machine stop answering for a VIP.

@@ -152,7 +152,7 @@ fn code(why: &Why) -> Code {
 
 fn kind(error: &Error) -> Code {
     match error {
-        Error::Refused(_) | Error::Interface { .. } => Code::Refused,
+        Error::Refused(_) | Error::Interface { .. } | Error::Vrrp(_) => Code::Refused,
         Error::Dataplane(_) | Error::Untold | Error::Net(_) | Error::File { .. } => Code::Failed,
     }
 }

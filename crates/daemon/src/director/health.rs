@@ -40,7 +40,7 @@ pub(crate) type Outcomes = UnboundedReceiver<(ProbeId, Outcome)>;
 
 /// Health checks at work.
 pub(super) struct Health {
-    monitor: Monitor,
+    pub(super) monitor: Monitor,
     pub(super) overlaid: Overlaid,
     prober: Prober<ProbeId>,
     notifier: Notifier,
@@ -248,6 +248,7 @@ impl Director {
         };
         self.health.behind = scheduled.is_err();
         self.tell_and_ask(actions);
+        self.tell_routers();
         scheduled
     }
 

@@ -70,6 +70,7 @@ impl Director {
             if !serves {
                 tracing::warn!("server {server} of {service}: {OTHER_PORT}; its packets are dropped");
             } else if let Some(vip) = service.address()
+                && !self.shares(vip)
                 && !self.ways.is_local(vip)?
             {
                 tracing::warn!(

@@ -10,6 +10,7 @@ mod health;
 mod interfaces;
 mod local;
 mod memory;
+mod routers;
 mod snapshot;
 mod statistics;
 mod status;
@@ -69,6 +70,9 @@ pub(crate) enum Error {
         /// Why.
         source: io::Error,
     },
+    /// Virtual routers.
+    #[error(transparent)]
+    Vrrp(#[from] crate::vrrp::Error),
     /// The programs did not say what they decided about a packet of nobody.
     #[error("the programs did not say what they decided; try again")]
     Untold,
@@ -118,6 +122,7 @@ pub(crate) struct Director {
     halves: [Option<Arc<Entries>>; 2],
     memory: Memory,
     health: Health,
+    routers: routers::Routers,
     /// The director's own settings that are written down.
     written: Option<relvs_model::Director>,
     /// Nothing was applied yet: tables and ways may be otherwise than what is known.
@@ -206,6 +211,7 @@ impl Director {
             halves: [None, None],
             memory,
             health,
+            routers: routers::Routers::new(run_dir),
             written: own.clone(),
             whole: true,
             stale: BTreeSet::new(),
@@ -249,6 +255,8 @@ impl Director {
         director.write_whole()?;
         director.keep_fresh()?;
         director.look_for_addresses()?;
+        // The last of all: who becomes master serves the next packet.
+        director.begin_routers(&state.vrrp)?;
         Ok((director, outcomes))
     }
 
@@ -269,15 +277,25 @@ impl Director {
         }
         let prepared = self.listeners.prepare(&state.listeners)?;
         let desired = Desired::from(&state);
-        let plan = self.bring(&state.director, &desired, &[]).map_err(|(_, errors)| {
-            self.listeners.restore();
-            errors
-        })?;
+        let before = (self.own.clone(), self.configured());
+        let brought = self.bring(&state.director, &desired, &[]).map_err(|(_, errors)| errors);
+        let brought = brought.and_then(|plan| match self.apply_routers(&state.vrrp) {
+            Ok(changes) => Ok((plan, changes)),
+            Err(error) => {
+                let mut errors = vec![error.to_string()];
+                let back = self.bring(&before.0, &before.1, &[]);
+                errors.extend(back.err().into_iter().flat_map(|(_, errors)| errors));
+                Err(errors)
+            }
+        });
+        let (plan, mut changes) = brought.inspect_err(|_| self.listeners.restore())?;
         self.listeners.commit(prepared);
         self.tell_these(state.notify);
         self.loaded = Some((state.director, desired));
         self.taken = taken;
-        Ok(plan.to_string())
+        changes.insert(0, plan.to_string());
+        changes.retain(|lines| !lines.is_empty());
+        Ok(changes.join("\n"))
     }
 
     /// Something changed in the network.
@@ -299,6 +317,9 @@ impl Director {
         }
         if events.iter().any(|e| matches!(e, Event::Address { .. } | Event::Overrun)) {
             self.look_for_addresses()?;
+        }
+        if links {
+            self.tell_routers();
         }
         Ok(())
     }
@@ -344,6 +365,7 @@ impl Director {
     /// Once a second: forgets flows whose time is over, counts the others, and does what is due.
     pub(crate) fn tick(&mut self) -> Result<(), Error> {
         let begin = Instant::now();
+        self.tell_routers();
         self.last = scan(&self.kernel, &self.timeouts)?;
         self.pass = begin.elapsed();
         self.counts.passes += 1;
@@ -372,6 +394,7 @@ impl Director {
 
     /// What SIGTERM leaves.
     pub(crate) fn end(mut self) -> Result<(), Error> {
+        self.end_routers();
         self.end_checks();
         match self.own.on_exit {
             OnExit::Keep => Ok(()),

@@ -5,6 +5,7 @@
 
 mod address;
 mod announcements;
+mod changes;
 mod check;
 mod group;
 mod notify;

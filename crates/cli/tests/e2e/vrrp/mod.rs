@@ -1,0 +1,68 @@
+//! Virtual routers of directors: addresses that come and go, and traffic that goes on.
+
+mod life;
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+use std::path::Path;
+
+use relvs_lab::director::Director;
+use relvs_lab::{Lab, Node};
+
+use crate::bed::{RELVS, until};
+use crate::configuration;
+
+/// Ten adverts a second.
+pub(crate) const QUICK: &str = "version = 3\ninterval = \"100ms\"\n";
+
+/// A director of a lab, not started; its configuration is a file of its own.
+pub(crate) struct One {
+    pub(crate) director: Director,
+    node: Node,
+    config: String,
+    head: String,
+}
+
+impl One {
+    pub(crate) fn new(lab: &Lab, name: &str) -> Self {
+        let config = lab.directory().join(format!("{name}.toml")).display().to_string();
+        let director = Director::new(lab, name, Path::new(RELVS)).unwrap();
+        let director = director.arguments(["--config".to_owned(), config.clone()]);
+        let head = configuration::head(lab, name, "");
+        Self { director, node: lab.node(name).unwrap().clone(), config, head }
+    }
+
+    /// Writes its configuration: these sections.
+    pub(crate) fn configure(&self, sections: &str) {
+        std::fs::write(&self.config, format!("{}{sections}", self.head)).unwrap();
+    }
+
+    /// Writes it, sends SIGHUP and gives what the director says until it is done with it.
+    pub(crate) fn reload(&self, sections: &str) -> String {
+        self.configure(sections);
+        let before = self.director.log().len();
+        self.director.reload().unwrap();
+        let mut said = String::new();
+        until("SIGHUP is answered in the log", || {
+            said = self.director.log().split_off(before);
+            said.contains("configuration read again") || said.contains("the configuration was refused")
+        });
+        said
+    }
+
+    /// Whether it has an address.
+    pub(crate) fn has(&self, address: IpAddr) -> bool {
+        let listed = self.node.ip("-oneline addr show").unwrap();
+        listed.contains(&format!(" {address}/"))
+    }
+}
+
+/// A virtual router on an interface, in ten adverts a second.
+pub(crate) fn instance(name: &str, interface: &str, id: u8, more: &str, addresses: &[IpAddr]) -> String {
+    let mut text =
+        format!("[[vrrp.instance]]\nname = \"{name}\"\ninterface = \"{interface}\"\nid = {id}\n{QUICK}{more}\n");
+    let quoted: Vec<String> =
+        addresses.iter().map(|address| format!("\"{address}/{}\"", if address.is_ipv4() { 24 } else { 64 })).collect();
+    let _ = writeln!(text, "addresses = [{}]", quoted.join(", "));
+    text
+}

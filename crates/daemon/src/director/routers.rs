@@ -1,0 +1,217 @@
+//! The director's virtual routers: begun when its tables are written, told of its health, and ended before its tables are.
+//!
+//! It decides nothing about them (`proto::vrrp` does) and touches no packet of theirs (`vrrp`). What is in force is written
+//! down, so that addresses which a daemon that was killed left behind are removed by the next, whatever that is configured
+//! to have.
+
+use super::{Director, Error};
+use crate::{files, vrrp::Vrrp};
+use relvs_model::{
+    ServiceKey,
+    vrrp::{Settings, TrackSource, Version, VirtualAddress},
+};
+use relvs_net::Network;
+use relvs_proto::vrrp::{Notification, Outcome};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs, io,
+    net::IpAddr,
+    path::{Path, PathBuf},
+};
+
+/// What is in force, for the next daemon.
+const FILE: &str = "vrrp.json";
+/// The health of the director itself that is no service's.
+const DATA_PATH: &str = "data-path";
+/// At the end, nobody waits longer for another master: version 3 waits for as long as an interval.
+const PATIENCE_MS: u32 = 3_000;
+
+/// Virtual routers at work.
+pub(super) struct Routers {
+    running: Option<Vrrp>,
+    settings: Settings,
+    /// What they were told of the director's health.
+    told: BTreeMap<TrackSource, bool>,
+    path: PathBuf,
+}
+
+impl Routers {
+    /// None yet.
+    pub(super) fn new(run_dir: &Path) -> Self {
+        let path = run_dir.join(FILE);
+        Routers { running: None, settings: Settings::default(), told: BTreeMap::new(), path }
+    }
+
+    /// Begins with these. Addresses that an earlier daemon left are removed.
+    fn begin(&mut self, settings: &Settings) -> Result<(), Error> {
+        let before = self.remembered();
+        // First those that are to be: where another process has one of them, nothing was removed from it.
+        if !settings.instances.is_empty() {
+            self.running = Some(Vrrp::start(settings, say)?);
+        }
+        remove(&before, settings)?;
+        self.go_on_with(settings);
+        Ok(())
+    }
+
+    /// Brings them to these settings, or leaves everything as it was.
+    fn apply(&mut self, settings: &Settings) -> Result<(), Error> {
+        match &self.running {
+            None if settings.instances.is_empty() => {}
+            None => self.running = Some(Vrrp::start(settings, say)?),
+            Some(running) if *settings != self.settings => running.apply(settings)?,
+            Some(_) => return Ok(()),
+        }
+        if settings.instances.is_empty()
+            && let Some(running) = self.running.take()
+        {
+            running.stop(false);
+        }
+        self.go_on_with(settings);
+        Ok(())
+    }
+
+    fn go_on_with(&mut self, settings: &Settings) {
+        self.settings.clone_from(settings);
+        // What is tracked now may not have been before.
+        self.told.clear();
+        let written = if settings.instances.is_empty() {
+            fs::remove_file(&self.path).or_else(|e| if e.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(e) })
+        } else {
+            let write =
+                |file: &mut io::BufWriter<&fs::File>| serde_json::to_writer(file, settings).map_err(io::Error::other);
+            files::replace(&self.path, write).map(drop)
+        };
+        if let Err(error) = written {
+            tracing::error!("{}: {error}; addresses may stay behind when this daemon is killed", self.path.display());
+        }
+    }
+
+    /// What the daemon before had in force, if it has not ended in order.
+    fn remembered(&self) -> Settings {
+        match fs::read(&self.path) {
+            Ok(text) => serde_json::from_slice(&text).unwrap_or_else(|error| {
+                tracing::warn!("{}: {error}; addresses of an earlier daemon may be left", self.path.display());
+                Settings::default()
+            }),
+            Err(error) => {
+                if error.kind() != io::ErrorKind::NotFound {
+                    tracing::warn!("{}: {error}; addresses of an earlier daemon may be left", self.path.display());
+                }
+                Settings::default()
+            }
+        }
+    }
+
+    /// The health that somebody tracks.
+    fn wanted(&self) -> BTreeSet<TrackSource> {
+        let groups = self.settings.groups.iter().flat_map(|group| &group.track);
+        let tracked = self.settings.instances.iter().flat_map(|instance| &instance.track).chain(groups);
+        let arbiters = self.settings.instances.iter().filter_map(|instance| instance.arbiter.as_ref());
+        let all = tracked.map(|tracked| &tracked.source).chain(arbiters);
+        all.filter(|source| matches!(source, TrackSource::Health(_))).cloned().collect()
+    }
+
+    fn tell(&mut self, source: TrackSource, well: bool) {
+        let Some(running) = &self.running else { return };
+        if self.told.get(&source) == Some(&well) {
+            return;
+        }
+        let outcome = if well { Outcome::Well } else { Outcome::Failed };
+        if let Err(error) = running.tracked(source.clone(), outcome) {
+            tracing::error!("virtual routers: {error}");
+        }
+        self.told.insert(source, well);
+    }
+
+    fn end(&mut self) {
+        let Some(running) = self.running.take() else { return };
+        let slow = |version, interval| version == Version::V3 && interval > PATIENCE_MS;
+        let mut all = self.settings.instances.iter();
+        running.stop(!all.any(|instance| slow(instance.spoken_version(), instance.advert_interval_ms)));
+        self.go_on_with(&Settings::default());
+    }
+}
+
+impl Director {
+    /// Begins with the virtual routers: what they give this machine is served already.
+    pub(super) fn begin_routers(&mut self, settings: &Settings) -> Result<(), Error> {
+        self.routers.begin(settings)?;
+        self.tell_routers();
+        Ok(())
+    }
+
+    /// Brings the virtual routers to these settings, or leaves everything as it was. Gives what changed, a line each.
+    pub(super) fn apply_routers(&mut self, settings: &Settings) -> Result<Vec<String>, Error> {
+        let changes = self.routers.settings.changes(settings);
+        self.routers.apply(settings)?;
+        self.tell_routers();
+        for change in &changes {
+            tracing::info!("applied: {change}");
+        }
+        Ok(changes)
+    }
+
+    /// Tells the virtual routers how this director is, as far as they depend on it.
+    pub(super) fn tell_routers(&mut self) {
+        for source in self.routers.wanted() {
+            let TrackSource::Health(name) = &source else { continue };
+            let well = match name.parse() {
+                Ok(key) => self.has_quorum(key),
+                Err(_) => name == DATA_PATH && self.unready().is_ok_and(|reasons| reasons.is_empty()),
+            };
+            self.routers.tell(source, well);
+        }
+    }
+
+    /// Whether a service is there and has what it needs. One that is not checked while its VIP is elsewhere is not to blame.
+    fn has_quorum(&self, key: ServiceKey) -> bool {
+        let known = self.health.monitor.shown_of(key);
+        self.control.service(key).is_some() && known.is_none_or(|known| known.up || known.suspended)
+    }
+
+    /// Whether this machine may have this address by a virtual router, now or later.
+    pub(super) fn shares(&self, address: IpAddr) -> bool {
+        let instances = self.routers.settings.instances.iter();
+        let mut all = instances.flat_map(|instance| instance.addresses.iter().chain(&instance.excluded));
+        all.any(|one| one.address == address)
+    }
+
+    /// The virtual routers end: others take over, and the addresses are removed.
+    pub(super) fn end_routers(&mut self) {
+        self.routers.end();
+    }
+}
+
+/// Takes away the addresses of an earlier daemon that are none of these settings'.
+fn remove(before: &Settings, settings: &Settings) -> Result<(), Error> {
+    let kept: BTreeSet<(String, IpAddr)> = placed(settings).map(|(name, one)| (name, one.address)).collect();
+    let left: Vec<_> = placed(before).filter(|(name, one)| !kept.contains(&(name.clone(), one.address))).collect();
+    if left.is_empty() {
+        return Ok(());
+    }
+    let mut network = Network::open()?;
+    let links = network.links()?;
+    for (name, one) in left {
+        let Some(link) = links.iter().find(|link| link.name == name) else { continue };
+        match network.remove_address(link.index, one.address, one.prefix_length()) {
+            Ok(()) => tracing::info!("{} on {name}: removed; an earlier daemon had left it", one.address),
+            Err(error) if error.is_absent() => {}
+            Err(error) => tracing::error!("{error}"),
+        }
+    }
+    Ok(())
+}
+
+/// All addresses, each with its interface.
+fn placed(settings: &Settings) -> impl Iterator<Item = (String, VirtualAddress)> {
+    settings.instances.iter().flat_map(|instance| {
+        let all = instance.addresses.iter().chain(&instance.excluded);
+        let place = |one: &VirtualAddress| (one.interface.as_ref().unwrap_or(&instance.interface).clone(), one.clone());
+        all.map(place).collect::<Vec<_>>()
+    })
+}
+
+fn say(notification: &Notification) {
+    tracing::info!("virtual router: {notification}");
+}
