@@ -46,7 +46,7 @@ fn closing() -> SocketAddr {
 }
 
 /// Writes again and again, as long as it can. With HTTP, when it has been asked.
-fn flooding(head: &'static [u8], again: &'static [u8], pause: Duration) -> SocketAddr {
+pub(crate) fn flooding(head: &'static [u8], again: &'static [u8], pause: Duration) -> SocketAddr {
     serve(move |mut stream| {
         let _ = stream.set_write_timeout(Some(Duration::from_secs(5)));
         if head.starts_with(b"HTTP") {
@@ -66,7 +66,7 @@ fn nobody() -> SocketAddr {
     listener.local_addr().unwrap()
 }
 
-fn all_by_tcp() -> Vec<Probe> {
+pub(crate) fn all_by_tcp() -> Vec<Probe> {
     let tls = Some(Tls::default());
     let version = |version| HttpProbe { version, ..HttpProbe::default() };
     vec![

@@ -15,6 +15,7 @@ mod certificates;
 mod data_path;
 mod failing;
 mod grpc;
+mod hostile;
 mod many;
 mod measure;
 mod notify;

@@ -6,7 +6,7 @@ use crate::{
     place::Place,
 };
 use relvs_model::health::{
-    DnsProbe, DnsType, HttpProbe, HttpVersion, Outcome, PingProbe, Probe, SmtpProbe, StatusRange, Tls,
+    DnsProbe, DnsType, HttpProbe, HttpVersion, Outcome, PingProbe, Probe, SmtpProbe, StatusRange, Tls, UdpProbe,
 };
 
 impl Place {
@@ -41,6 +41,8 @@ http {
     server { listen 127.0.0.1:445 ssl; ssl_certificate DIR/stranger.pem; ssl_certificate_key DIR/stranger.key; return 200; }
     server { listen 127.0.0.1:446 ssl; ssl_verify_client on; ssl_client_certificate DIR/ca.pem; return 200; }
     server { listen 127.0.0.1:447 ssl; ssl_protocols TLSv1.2; return 200 $ssl_protocol; }
+    server { listen 127.0.0.1:449 ssl; ssl_certificate DIR/early.pem; ssl_certificate_key DIR/early.key; return 200; }
+    server { listen 127.0.0.1:450 ssl; ssl_certificate DIR/self-signed.pem; ssl_certificate_key DIR/self-signed.key; return 200; }
     server { listen 127.0.0.1:448 ssl; ssl_protocols TLSv1.1; ssl_ciphers DEFAULT@SECLEVEL=0; return 200; }
 }
 ";
@@ -115,6 +117,8 @@ fn nginx_over_tls() {
     let ask = |tls: &Tls, server: &str| place.http(site(tls, "", HttpVersion::Http10), server);
     assert_eq!(ask(&tls, "127.0.0.1:444"), down("the certificate has expired"));
     assert_eq!(ask(&tls, "127.0.0.1:445"), down("the certificate is for another name"));
+    assert_eq!(ask(&tls, "127.0.0.1:449"), down("the certificate is not valid yet"));
+    assert_eq!(ask(&tls, "127.0.0.1:450"), down("the certificate's issuer is not trusted"));
     let system = Tls { ca: None, ..tls.clone() };
     let why_system = why(ask(&system, "127.0.0.1:443"));
     assert!(
@@ -122,8 +126,8 @@ fn nginx_over_tls() {
             || why_system.starts_with("no authorities on this system"),
         "{why_system}"
     );
-    for server in ["127.0.0.1:443", "127.0.0.1:444", "127.0.0.1:445"] {
-        assert_eq!(ask(&Tls::default(), server), up(), "nothing is verified unless it is said");
+    for server in [443, 444, 445, 449, 450].map(|port| format!("127.0.0.1:{port}")) {
+        assert_eq!(ask(&Tls::default(), &server), up(), "nothing is verified unless it is said");
     }
     assert_eq!(ask(&tls, "127.0.0.1:446"), down("status 400, expected 200 to 299"), "no certificate shown");
     let path = |name: &str| Some(place.path(name).display().to_string());
@@ -166,6 +170,16 @@ fn a_dns_server() {
         let refused = why(ask(DnsType::Soa, "elsewhere.example", None, tcp));
         assert!(refused.starts_with("the server answers with an error: "), "{refused}");
     }
+    // The same server by its datagrams alone: a query for t.example, TXT, with the id 0x7777 (RFC 1035, section 4.1).
+    let udp = |payload: &str, expect: &str| {
+        let (payload, expect) = (Some(payload.to_owned()), Some(expect.to_owned()));
+        let udp = UdpProbe { payload, expect, require_reply: true, min_reply_length: 12, max_reply_length: 512 };
+        place.namespace.run(|| ask::ask_shortly(&Probe::Udp(udp), "127.0.0.1:53".parse().unwrap())).unwrap()
+    };
+    let query = "7777010000010000000000000174076578616d706c650000100001";
+    assert_eq!(udp(query, "7777"), up());
+    assert_eq!(udp(query, "7778"), down("the reply does not begin as expected"));
+    assert_eq!(udp("77", "77"), down("no answer within 400 ms"), "no query at all");
 }
 
 #[test]

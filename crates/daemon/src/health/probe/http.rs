@@ -9,6 +9,7 @@ use super::{
     course::Waits,
     session::{self, Stream},
 };
+use crate::health::tls;
 use hyper::{
     Method, Request, Response, Version,
     body::{Body, Incoming},
@@ -211,6 +212,7 @@ pub(super) fn reason(error: &hyper::Error) -> Reason {
                 io::ErrorKind::UnexpectedEof => CLOSED.to_owned(),
                 // A chunk's length that is none. TLS has errors of its own under this kind.
                 io::ErrorKind::InvalidInput => NOT_HTTP.to_owned(),
+                io::ErrorKind::InvalidData => tls::reason(error).unwrap_or_else(|| format!("{NOT_HTTP}: {error}")),
                 _ => session::reason(error),
             };
         }
