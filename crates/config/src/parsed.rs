@@ -47,7 +47,6 @@ impl Parsed {
                 timeouts,
                 rules,
                 services: Vec::with_capacity(services.len()),
-                ..State::default()
             },
             diagnostics: Vec::new(),
             file: file.to_owned(),

@@ -1,23 +1,9 @@
 //! Health checks and what follows from them: keys of services and servers, `check`, and the tables within.
 
+use super::common::{COMMAND, FILE, PAUSE, PAUSE_OR_NONE, PROGRAM, TIMES, time};
 use super::{Default as Without, Key, Kind, Table};
 use crate::toml_file::{CHECKS, HTTP_VERSIONS, MAX_WEIGHT, RECORDS, word_of};
-use relvs_model::health::{DnsProbe, HttpProbe, Script, ServiceHealth, SmtpProbe, Timing};
-
-/// A time as it would be written.
-pub(super) fn time(millis: u32) -> String {
-    format!("\"{}\"", crate::duration::written_millis(millis))
-}
-
-const PROGRAM: Kind = Kind::Either(&[
-    Kind::Text { what: "a program", examples: &["/usr/local/bin/tell"] },
-    Kind::Array(&Kind::Text { what: "a program and its arguments", examples: &["/usr/local/bin/tell", "web"] }),
-    Kind::Table(&SCRIPT),
-]);
-pub(super) const FILE: Kind = Kind::Text { what: "an absolute path", examples: &["/etc/relvs/…"] };
-pub(super) const PAUSE: Kind = Kind::Pause { least_ms: 10 };
-const PAUSE_OR_NONE: Kind = Kind::Pause { least_ms: 0 };
-const TIMES: Kind = Kind::Integer { least: 1, most: 1000 };
+use relvs_model::health::{DnsProbe, HttpProbe, ServiceHealth, SmtpProbe, Timing};
 
 /// What is the service's own.
 pub(super) const SERVICE_CHECK: Key = key!(
@@ -349,10 +335,7 @@ pub static CHECK: Table = Table {
         ),
         key!(
             "command",
-            Kind::Either(&[
-                Kind::Text { what: "a program", examples: &["/usr/local/bin/check"] },
-                Kind::Array(&Kind::Text { what: "a program and its arguments", examples: &["/usr/local/bin/check"] }),
-            ]),
+            COMMAND,
             Without::Words("must be written for `misc`"),
             "`misc`: the program; it exits with 0 if the server is up, and with 1 if it is down. No shell looks at it."
         ),
@@ -386,43 +369,6 @@ pub static CHECK: Table = Table {
             Kind::Text { what: "a service of gRPC", examples: &["shop.Cart"] },
             Without::Words("the whole server"),
             "`grpc`: whose health is asked."
-        ),
-    ],
-    later: &[],
-};
-
-/// A program in full.
-pub static SCRIPT: Table = Table {
-    title: "program",
-    about: "A program in full, for `notify_up`, `notify_down`, `quorum_up` and `quorum_down`: \
-        `{ command = [\"/usr/local/bin/tell\", \"web\"], user = \"nobody\" }`. No shell looks at it.",
-    keys: &[
-        key!(
-            "command",
-            Kind::Either(&[
-                Kind::Text { what: "a program", examples: &["/usr/local/bin/tell"] },
-                Kind::Array(&Kind::Text { what: "a program and its arguments", examples: &["/usr/local/bin/tell"] }),
-            ]),
-            Without::Required,
-            "The program and its arguments."
-        ),
-        key!(
-            "user",
-            Kind::Text { what: "a user", examples: &["nobody"] },
-            Without::Words("the daemon's"),
-            "As whom it is run."
-        ),
-        key!(
-            "group",
-            Kind::Text { what: "a group", examples: &["nogroup"] },
-            Without::Words("the user's"),
-            "As which group."
-        ),
-        key!(
-            "timeout",
-            PAUSE,
-            Without::Is(|| time(Script::TIMEOUT_MS)),
-            "After this time it is ended, with all that it has started."
         ),
     ],
     later: &[],

@@ -11,6 +11,7 @@ macro_rules! key {
     };
 }
 
+mod common;
 mod health;
 mod kind;
 mod listeners;
@@ -18,7 +19,8 @@ mod notify;
 mod tables;
 mod vrrp;
 
-pub use health::{CHECK, DAMPING, SCRIPT, SORRY};
+pub use common::SCRIPT;
+pub use health::{CHECK, DAMPING, SORRY};
 pub use kind::Kind;
 pub use listeners::{API, METRICS};
 pub use notify::{MAIL, NOTIFY, WEBHOOK};

@@ -1,6 +1,6 @@
 //! `[notify]`: who is told of everything.
 
-use super::health::{FILE, PAUSE, time};
+use super::common::{FILE, PAUSE, time};
 use super::{Default as Without, Key, Kind, Table};
 use crate::toml_file::{ENCRYPTIONS, RETRIES_MAX, word_of};
 use relvs_model::health::{Encryption, Mail, Webhook};

@@ -1,14 +1,9 @@
 //! `[vrrp]`: virtual routers, groups of them, and what their priorities depend on.
 
-use super::{Default as Without, Key, Kind, SCRIPT, Table};
-use crate::duration::written_millis;
+use super::common::{COMMAND, GROUP, PAUSE, PAUSE_OR_NONE, PROGRAM, TIMES, USER, time};
+use super::{Default as Without, Key, Kind, Table};
 use crate::toml_file::{SCOPES, STATES, word_of};
 use relvs_model::vrrp::{Announcements, Instance, Version};
-
-/// A time as it would be written.
-fn time(millis: u32) -> String {
-    format!("\"{}\"", written_millis(millis))
-}
 
 fn usual() -> Instance {
     Instance::default()
@@ -21,15 +16,7 @@ fn announced() -> Announcements {
 const NO: Without = Without::Is(|| false.to_string());
 const NAME: Kind = Kind::Text { what: "a name", examples: &["web"] };
 const INTERFACE: Kind = Kind::Text { what: "the name of an interface", examples: &["eth0"] };
-const PAUSE: Kind = Kind::Pause { least_ms: 10 };
-const PAUSE_OR_NONE: Kind = Kind::Pause { least_ms: 0 };
-const TIMES: Kind = Kind::Integer { least: 1, most: 1000 };
 const REPEATS: Kind = Kind::Integer { least: 0, most: 1000 };
-const PROGRAM: Kind = Kind::Either(&[
-    Kind::Text { what: "a program", examples: &["/usr/local/bin/tell"] },
-    Kind::Array(&Kind::Text { what: "a program and its arguments", examples: &["/usr/local/bin/tell", "web"] }),
-    Kind::Table(&SCRIPT),
-]);
 const ADDRESSES: Kind = Kind::OneOrMore(&Kind::Either(&[
     Kind::Text { what: "an address, with or without its prefix", examples: &["192.0.2.100/24", "2001:db8::100"] },
     Kind::Table(&ADDRESS),
@@ -409,32 +396,14 @@ pub static TRACK_SCRIPT: Table = Table {
     about: "A program that is run again and again; it exits with 0 if all is well. No shell looks at it.",
     keys: &[
         key!("name", NAME, Without::Required, "How `track` calls it."),
-        key!(
-            "command",
-            Kind::Either(&[
-                Kind::Text { what: "a program", examples: &["/usr/local/bin/check"] },
-                Kind::Array(&Kind::Text { what: "a program and its arguments", examples: &["/usr/local/bin/check"] }),
-            ]),
-            Without::Required,
-            "The program and its arguments."
-        ),
+        key!("command", COMMAND, Without::Required, "The program and its arguments."),
         key!("interval", PAUSE, Without::Is(|| time(1_000)), "From one start to the next."),
         key!("timeout", PAUSE, Without::Words("the interval"), "What has not ended by then has failed, and is ended."),
         key!("fall", TIMES, Without::Is(|| 1.to_string()), "So many failures in a row count."),
         key!("rise", TIMES, Without::Is(|| 1.to_string()), "So many successes in a row count."),
         key!("init_fail", Kind::Boolean, NO, "It counts as failed until it has succeeded."),
-        key!(
-            "user",
-            Kind::Text { what: "a user", examples: &["nobody"] },
-            Without::Words("the daemon's"),
-            "As whom it is run."
-        ),
-        key!(
-            "group",
-            Kind::Text { what: "a group", examples: &["nogroup"] },
-            Without::Words("the user's"),
-            "As which group."
-        ),
+        USER,
+        GROUP,
     ],
     later: &[],
 };
