@@ -1,13 +1,14 @@
 //! A server that is taken away: what it has goes on, what is new goes elsewhere.
 
-use std::thread::sleep;
+use std::net::SocketAddr;
+use std::thread::{self, sleep};
 use std::time::Duration;
 
 use relvs_lab::traffic::{RunningTransfer, Transfer};
 use relvs_lab::{Shape, Topology};
 use relvs_model::Method;
 
-use crate::bed::{Bed, PATIENCE, assert_shares, reason, until};
+use crate::bed::{Bed, PATIENCE, assert_shares, reason, succeeded, text, until};
 use crate::configuration::{Service, rip, tcp};
 
 /// Content of a long download in bytes, and over how many seconds it is spread.
@@ -53,6 +54,64 @@ fn a_download_from_a_drained_server_ends_well() {
         assert_eq!(transfer.join().unwrap().server, server);
     }
     until("the drained servers have no active flow", || active(&bed, ["s1", "s3", "s5"]) == 0);
+}
+
+/// Content of the longest download in bytes, and over how many seconds it is spread.
+const LONGEST: (u64, u64) = (1_200_000, 30);
+
+#[test]
+fn relvs_drain_ends_when_live_downloads_have() {
+    let shape = Shape::new(Topology::OneArmed).servers(6);
+    let services = services([1, 1]);
+    let check = "[service.check]\ntype = \"tcp\"\ninterval = \"500ms\"\n";
+    let sections = |bed: &Bed| {
+        let of = |service: &Service, vip| {
+            let (listen, method) = (SocketAddr::new(vip, service.port), service.servers[0].1);
+            let lines = format!("listen = \"{listen}/tcp\"\nscheduler = \"rr\"\nmethod = \"{method}\"\n{check}");
+            let servers: Vec<_> = service.servers.iter().map(|(name, ..)| (*name, "")).collect();
+            bed.section(vip, &lines, &servers)
+        };
+        services.iter().flat_map(|service| bed.vips.map(|vip| of(service, vip))).collect::<String>()
+    };
+    let Some(bed) = Bed::start_with(&shape, &services, sections) else { return };
+    bed.all_ready();
+    let (bytes, seconds) = LONGEST;
+    // One from each server of each service.
+    let start = |target| {
+        [(); 2].map(|()| {
+            let running = Transfer::slow_download(target, bytes, seconds).start(bed.client()).unwrap();
+            running.wait_for(1, PATIENCE).unwrap();
+            running
+        })
+    };
+    let ways = services.iter().flat_map(|service| bed.targets(service.port).map(|target| (service, target)));
+    let running: Vec<_> = ways.map(|(service, target)| (service, target, start(target))).collect();
+    thread::scope(|scope| {
+        for (service, target, downloads) in &running {
+            let (bed, leaves, stays) = (&bed, service.servers[0].0, service.servers[1].0);
+            scope.spawn(move || {
+                let server = rip(&bed.lab, leaves, target.ip()).to_string();
+                let words = ["drain", "--timeout", "55s", &format!("{target}/tcp"), &server];
+                let drained = thread::scope(|scope| {
+                    let drained = scope.spawn(|| bed.director.relvs(words).unwrap());
+                    let alone = || bed.requests(*target, 4).servers.into_keys().eq([stays.to_owned()]);
+                    until("what is new goes to the other server alone", alone);
+                    assert!(downloads.iter().all(|download| download.done() < bytes), "over too soon");
+                    drained.join().unwrap()
+                });
+                let done: Vec<u64> = downloads.iter().map(RunningTransfer::done).collect();
+                succeeded(&drained);
+                let said = text(&drained.stdout);
+                assert!(said.contains("1 active") && said.ends_with("drained\n"), "{said}");
+                assert!(done.contains(&bytes), "{target}: drained when the downloads were at {done:?}");
+            });
+        }
+    });
+    for (service, target, downloads) in running {
+        let mut from = downloads.map(|download| download.join().unwrap().server);
+        from.sort();
+        assert_eq!(from, [service.servers[0].0, service.servers[1].0], "{target}");
+    }
 }
 
 /// Active flows of these servers.

@@ -2,6 +2,9 @@
 //!
 //! Times are asserted here, because they are the point: against what the settings promise, with room for a busy machine.
 
+mod bad;
 mod faults;
+mod kinds;
 mod pace;
+mod quorum;
 mod scene;
