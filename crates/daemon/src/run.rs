@@ -5,9 +5,11 @@ use crate::{
     configuration::{self, Loaded},
     director::{Director, Outcomes},
     files,
+    keepalived::Signals,
     server::{Listeners, Question, WAITING},
     service_manager,
 };
+use relvs_config::Format;
 use relvs_net::{Event, Events};
 use rustix::{
     event::{PollFd, PollFlags},
@@ -123,6 +125,8 @@ async fn serve(
     let on = |kind| signal(kind).map_err(Error::one);
     let (mut end, mut interrupt, mut hangup) =
         (on(SignalKind::terminate())?, on(SignalKind::interrupt())?, on(SignalKind::hangup())?);
+    let stands_in = options.source.format() == Some(Format::Keepalived);
+    let mut signals = if stands_in { Signals::listen().map_err(Error::one)? } else { Signals::default() };
     // Who can connect may send signals too, and expect them to be understood.
     director.listeners.open_control().map_err(Error::one)?;
     let mut tick = interval(TICK);
@@ -155,6 +159,7 @@ async fn serve(
                 }
                 Ok(())
             }
+            asked = signals.recv() => signals.answer(&director, asked),
             Some(changes) = events.recv() => match changes {
                 Ok(changes) => director.notice(&changes),
                 Err(error) => return Err(Error::one(format!("the network's changes cannot be followed: {error}"))),

@@ -8,7 +8,7 @@ use super::{Director, Error};
 use crate::{files, vrrp::Vrrp};
 use relvs_model::{
     ServiceKey,
-    vrrp::{Settings, TrackSource, Version, VirtualAddress},
+    vrrp::{Settings, Status, TrackSource, Version, VirtualAddress},
 };
 use relvs_net::Network;
 use relvs_proto::vrrp::{Notification, Outcome};
@@ -17,6 +17,7 @@ use std::{
     fs, io,
     net::IpAddr,
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 /// What is in force, for the next daemon.
@@ -29,6 +30,8 @@ const PATIENCE_MS: u32 = 3_000;
 /// Virtual routers at work.
 pub(super) struct Routers {
     running: Option<Vrrp>,
+    /// When they began to run.
+    began: SystemTime,
     settings: Settings,
     /// What they were told of the director's health.
     told: BTreeMap<TrackSource, bool>,
@@ -39,7 +42,12 @@ impl Routers {
     /// None yet.
     pub(super) fn new(run_dir: &Path) -> Self {
         let path = run_dir.join(FILE);
-        Routers { running: None, settings: Settings::default(), told: BTreeMap::new(), path }
+        Routers { running: None, began: SystemTime::now(), settings: Settings::default(), told: BTreeMap::new(), path }
+    }
+
+    fn start(&mut self, settings: &Settings) -> Result<(), Error> {
+        (self.running, self.began) = (Some(Vrrp::start(settings, say)?), SystemTime::now());
+        Ok(())
     }
 
     /// Begins with these. Addresses that an earlier daemon left are removed.
@@ -47,7 +55,7 @@ impl Routers {
         let before = self.remembered();
         // First those that are to be: where another process has one of them, nothing was removed from it.
         if !settings.instances.is_empty() {
-            self.running = Some(Vrrp::start(settings, say)?);
+            self.start(settings)?;
         }
         remove(&before, settings)?;
         self.go_on_with(settings);
@@ -58,7 +66,7 @@ impl Routers {
     fn apply(&mut self, settings: &Settings) -> Result<(), Error> {
         match &self.running {
             None if settings.instances.is_empty() => {}
-            None => self.running = Some(Vrrp::start(settings, say)?),
+            None => self.start(settings)?,
             Some(running) if *settings != self.settings => running.apply(settings)?,
             Some(_) => return Ok(()),
         }
@@ -139,6 +147,12 @@ impl Director {
         self.routers.begin(settings)?;
         self.tell_routers();
         Ok(())
+    }
+
+    /// The virtual routers as they are to be and as they are, and the moment from which their times count.
+    pub(crate) fn routers(&self) -> Result<(&Settings, Status, SystemTime), Error> {
+        let status = self.routers.running.as_ref().map(Vrrp::status).transpose()?.unwrap_or_default();
+        Ok((&self.routers.settings, status, self.routers.began))
     }
 
     /// Brings the virtual routers to these settings, or leaves everything as it was. Gives what changed, a line each.

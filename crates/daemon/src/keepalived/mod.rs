@@ -3,11 +3,15 @@
 //! What it means is `relvs-config`'s.
 
 mod disk;
+mod dump;
 mod host;
 mod interfaces;
 mod load;
+mod signals;
 
 pub use disk::Disk;
+pub use dump::Dump;
 pub use host::host;
 pub(crate) use load::load;
 pub use load::{Options, Part};
+pub(crate) use signals::Signals;

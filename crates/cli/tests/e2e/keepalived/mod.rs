@@ -1,6 +1,8 @@
 //! keepalived.conf as it is: whole configurations, of the shapes that people have, do their work.
 
+mod reload;
 mod services;
+mod signals;
 
 use crate::bed::{Bed, RELVS};
 use crate::configuration::Service;
@@ -20,9 +22,17 @@ fn start(shape: &Shape, like: &[Service], settings: &str, conf: impl FnOnce(&Bed
     let path = write(&bed, &conf(&bed));
     let settings = bed.lab.write_file("settings.toml", &format!("{SETTINGS}{settings}")).unwrap();
     let arguments = ["--config", &path.display().to_string(), "--settings", &settings.display().to_string()];
-    bed.director = Director::new(&bed.lab, "d1", Path::new(RELVS)).unwrap().arguments(arguments);
+    // Files that signals ask for are this test's own.
+    let program = script(&bed, "relvs-here", &format!("TMPDIR={} exec {RELVS} \"$@\"", dumps(&bed).display()));
+    fs::create_dir(dumps(&bed)).unwrap();
+    bed.director = Director::new(&bed.lab, "d1", &program).unwrap().arguments(arguments);
     bed.director.start().unwrap();
     Some(bed)
+}
+
+/// Where the director writes what signals ask for.
+fn dumps(bed: &Bed) -> PathBuf {
+    bed.lab.directory().join("dumps")
 }
 
 fn write(bed: &Bed, conf: &str) -> PathBuf {
