@@ -16,6 +16,9 @@ pub(crate) struct Arguments {
     /// With keepalived.conf: relvs.toml with what that cannot say, such as rules for marks; without services
     #[arg(long, value_name = "FILE")]
     settings: Option<PathBuf>,
+    /// With keepalived.conf: whom lines that begin with @ are for; if nothing is said, the first part of this machine's name
+    #[arg(long, value_name = "ID")]
+    config_id: Option<String>,
     /// An interface to serve, in place of those of the configuration; may be given several times
     #[arg(long = "interface", value_name = "IF")]
     interfaces: Vec<String>,
@@ -66,7 +69,7 @@ impl From<Mode> for relvs_model::XdpMode {
 
 pub(crate) fn run(arguments: Arguments, run_dir: PathBuf) -> ExitCode {
     log::start(arguments.log_format);
-    let Arguments { config, format, settings, interfaces, xdp_mode, .. } = arguments;
+    let Arguments { config, format, settings, config_id, interfaces, xdp_mode, .. } = arguments;
     // The configuration may be read again after the working directory has gone.
     let absolute = |option: &str, file: Option<PathBuf>| {
         let file = file.map(std::path::absolute).transpose();
@@ -79,7 +82,7 @@ pub(crate) fn run(arguments: Arguments, run_dir: PathBuf) -> ExitCode {
     let source = Source {
         file,
         format: format.map(Into::into),
-        keepalived: keepalived::Options { settings, ..keepalived::Options::default() },
+        keepalived: keepalived::Options { settings, config_id, ..keepalived::Options::default() },
         interfaces,
         xdp_mode: xdp_mode.map(Into::into),
     };
