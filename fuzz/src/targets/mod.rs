@@ -7,6 +7,7 @@ mod api;
 mod control_json;
 mod frames;
 mod ipvsadm;
+mod keepalived_conf;
 mod neighbours;
 mod relvs_toml;
 
@@ -19,12 +20,13 @@ pub(crate) struct Target {
 }
 
 /// All of them.
-pub(crate) const TARGETS: [Target; 7] = [
+pub(crate) const TARGETS: [Target; 8] = [
     Target { name: "addresses", run: addresses::run },
     Target { name: "api", run: api::run },
     Target { name: "control_json", run: control_json::run },
     Target { name: "frames", run: frames::run },
     Target { name: "ipvsadm", run: ipvsadm::run },
+    Target { name: "keepalived_conf", run: keepalived_conf::run },
     Target { name: "neighbours", run: neighbours::run },
     Target { name: "relvs_toml", run: relvs_toml::run },
 ];

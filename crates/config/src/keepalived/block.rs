@@ -30,57 +30,75 @@ struct Open {
     statements: Vec<Statement>,
     /// Its first brace.
     place: Place,
-    /// It has no keyword, or is too deep: what is in it is left out.
-    lost: bool,
     /// The last statement may still get a block.
     expects: bool,
+}
+
+/// A block that is left out, with all that is within it.
+struct Lost {
+    /// Its first brace.
+    place: Place,
+    /// So many braces are open in it, with its own.
+    depth: usize,
 }
 
 /// All statements. Every brace without its partner is told.
 pub(super) fn statements(reader: &mut Reader<'_>, limits: &Limits) -> Vec<Statement> {
     let start = Place { file: 0, line: 1, column: 1, length: 1 };
-    let mut outermost = Open { statements: Vec::new(), place: start, lost: false, expects: false };
+    let mut outermost = Open { statements: Vec::new(), place: start, expects: false };
     let mut open: Vec<Open> = Vec::new();
+    let mut lost: Option<Lost> = None;
+    let mut words = 0;
     while let Some(Line { text, used }) = reader.next() {
         for part in parts(&text) {
+            words += 1;
+            let depth = open.len();
             let current = open.last_mut().unwrap_or(&mut outermost);
-            match part.as_str() {
-                "{" => {
-                    let lost = !current.expects || current.lost || open.len() >= limits.blocks;
-                    if lost {
-                        unexpected(reader, &part, open.len() >= limits.blocks, open.last().is_some_and(|o| o.lost));
-                    }
-                    let current = open.last_mut().unwrap_or(&mut outermost);
+            match (part.as_str(), &mut lost) {
+                ("{", Some(lost)) => lost.depth += 1,
+                ("}", Some(Lost { depth, .. })) if *depth > 1 => *depth -= 1,
+                ("}", Some(_)) => (lost, current.expects) = (None, false),
+                (_, Some(_)) => {}
+                ("{", None) if current.expects && depth < limits.blocks => {
                     current.expects = false;
-                    open.push(Open { statements: Vec::new(), place: part.whole(), lost, expects: false });
+                    open.push(Open { statements: Vec::new(), place: part.whole(), expects: false });
                 }
-                "}" => match open.pop() {
+                ("{", None) => {
+                    unexpected(reader, &part, current.expects);
+                    lost = Some(Lost { place: part.whole(), depth: 1 });
+                }
+                ("}", None) => match open.pop() {
                     Some(closed) => close(closed, open.last_mut().unwrap_or(&mut outermost)),
                     None => {
                         let fault = Fault::new("this brace closes nothing");
                         reader.error(part.whole(), fault.help("remove it, or add the `{` that is missing before it"));
                     }
                 },
-                _ => {
+                (_, None) => {
                     if let Some(statement) = statement(&part, used) {
+                        words += statement.arguments.len();
                         current.statements.push(statement);
                         current.expects = true;
                     }
                 }
             }
         }
+        if words > limits.words {
+            let fault = Fault::new("there is more than is read");
+            reader.end(text.whole(), fault.help(format!("stay below {} words", limits.words)));
+        }
+    }
+    if let Some(lost) = lost {
+        unclosed(reader, lost.place);
     }
     while let Some(closed) = open.pop() {
-        reader.error(closed.place, Fault::new("this block is never closed").help("add `}` after its last line"));
+        unclosed(reader, closed.place);
         close(closed, open.last_mut().unwrap_or(&mut outermost));
     }
     outermost.statements
 }
 
-fn unexpected(reader: &mut Reader<'_>, part: &Text, deep: bool, told: bool) {
-    if told {
-        return;
-    }
+fn unexpected(reader: &mut Reader<'_>, part: &Text, deep: bool) {
     let fault = if deep {
         Fault::new("too many blocks are within each other").help("what is in this one is left out")
     } else {
@@ -89,11 +107,12 @@ fn unexpected(reader: &mut Reader<'_>, part: &Text, deep: bool, told: bool) {
     reader.error(part.whole(), fault);
 }
 
+fn unclosed(reader: &mut Reader<'_>, place: Place) {
+    reader.error(place, Fault::new("this block is never closed").help("add `}` after its last line"));
+}
+
 fn close(closed: Open, outer: &mut Open) {
     outer.expects = false;
-    if closed.lost {
-        return;
-    }
     if let Some(owner) = outer.statements.last_mut() {
         owner.block = Some(closed.statements);
     }

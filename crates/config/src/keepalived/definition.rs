@@ -26,6 +26,8 @@ pub(super) type Following = Vec<Rc<[Text]>>;
 #[derive(Debug, Default)]
 pub(super) struct Definitions {
     values: BTreeMap<String, Value>,
+    /// How much was filled in, as [`Limits::filled`] counts it.
+    filled: usize,
 }
 
 /// What `$NAME=` begins.
@@ -56,6 +58,11 @@ impl Definitions {
         Some(Ok(Begun::Open { name: name.to_owned(), first }))
     }
 
+    /// Whether no more is filled in.
+    pub(super) fn is_full(&self, limits: &Limits) -> bool {
+        self.filled > limits.filled
+    }
+
     /// Gives a name a value of one line, in place of any before.
     pub(super) fn set(&mut self, name: &str, value: &str) {
         self.values.insert(name.to_owned(), Value::One(value.into()));
@@ -70,7 +77,7 @@ impl Definitions {
     /// Fills in the names of a line; none if it has none. Gives definitions of several lines that stood at its end: their
     /// first lines are in it, the others are to follow.
     pub(super) fn fill_in(
-        &self,
+        &mut self,
         line: &mut Text,
         surroundings: &mut Surroundings<'_>,
         limits: &Limits,
@@ -100,6 +107,11 @@ impl Definitions {
                 },
             };
             count += 1;
+            self.filled = self.filled.saturating_add(line.len());
+            if self.filled > limits.filled {
+                let fault = Fault::new("definitions are filled in more often than is done");
+                return Err(fault.help("write what they stand for, or use fewer"));
+            }
             if count > limits.substitutions {
                 let fault = Fault::new(format!("{} refers to itself", quoted(&format!("${name}"))));
                 return Err(fault.help("define it without its own name"));

@@ -1,7 +1,7 @@
 //! From statements to what is meant by them.
 
 use super::{
-    Document, Files, Host, Place, Statement,
+    Document, Files, Host, Limits, Place, Statement,
     global::{Globals, global},
     keywords::Context,
     lvs::{Around, group, service},
@@ -14,7 +14,7 @@ use crate::{
 };
 use relvs_model::{
     Service, State,
-    health::{self, Probe, Script, Tls},
+    health::{self, Check, Probe, Script, ServerHealth, Tls},
     vrrp::{Instance, Notify, Settings},
 };
 use std::{collections::BTreeSet, sync::Arc};
@@ -40,11 +40,16 @@ pub struct Keepalived {
 impl Keepalived {
     /// Reads a file and what it includes.
     pub fn read(files: &dyn Files, name: &str, host: &Host) -> Keepalived {
-        Keepalived::of(Document::read(files, name, host), files, host)
+        Keepalived::read_within(files, name, host, &Limits::default())
     }
 
-    fn of(document: Document, files: &dyn Files, host: &Host) -> Keepalived {
-        let mut reading = Reading::new(&document);
+    /// The same within other limits.
+    pub fn read_within(files: &dyn Files, name: &str, host: &Host, limits: &Limits) -> Keepalived {
+        Keepalived::of(Document::read_within(files, name, host, limits), files, host, limits)
+    }
+
+    fn of(document: Document, files: &dyn Files, host: &Host, limits: &Limits) -> Keepalived {
+        let mut reading = Reading::new(&document, limits);
         let mut all = Blocks::default();
         for statement in &document.statements {
             if let Some(keyword) = reading.keyword(Context::Top, statement) {
@@ -64,7 +69,7 @@ impl Keepalived {
         for statement in &all.processes {
             settings.processes.extend(vrrp::process(statement, &mut sources, &mut reading));
         }
-        executable(files, &all, &mut settings, &mut sources, &mut reading);
+        executable(files, &mut settings, &mut sources, &mut reading);
         let mut places = Places::new();
         for statement in &all.instances {
             let found = vrrp::instance(statement, &sources, &globals, &defaults, &mut reading);
@@ -75,7 +80,7 @@ impl Keepalived {
                 }
             }
         }
-        let names: Vec<String> = settings.instances.iter().map(|instance| instance.name.clone()).collect();
+        let names: BTreeSet<String> = settings.instances.iter().map(|instance| instance.name.clone()).collect();
         for statement in &all.groups {
             if let Some(group) = vrrp::group(statement, &sources, &globals, &names, &mut reading)
                 && first(&group.name, statement, &mut places, &mut reading)
@@ -105,7 +110,8 @@ impl Keepalived {
                 }
             }
         }
-        let Reading { mut diagnostics, remarks, mut verdict, .. } = reading;
+        let diagnostics = reading.told();
+        let Reading { remarks, mut verdict, .. } = reading;
         // Who wants no mail about servers gets none, unless virtual routers are to be written about.
         let instances = settings.instances.iter().map(|instance| &instance.notify);
         let mut routers = instances.chain(settings.groups.iter().map(|group| &group.notify));
@@ -117,10 +123,6 @@ impl Keepalived {
         if scripts.iter().any(|script| files.executable(script)) && !all.secure() {
             verdict = verdict.max(Verdict::Insecure);
         }
-        diagnostics.extend(document.diagnostics.iter().cloned());
-        let file = |name: &str| document.sources.iter().position(|source| source.name == name);
-        diagnostics.sort_by_key(|diagnostic| (file(&diagnostic.file), diagnostic.line, diagnostic.column));
-        diagnostics.dedup();
         Keepalived { state, globals, diagnostics, remarks, verdict, document }
     }
 }
@@ -173,19 +175,12 @@ fn there(instance: &Instance, statement: &Statement, host: &Host, reading: &mut 
 }
 
 /// Scripts that cannot be run are not tracked, as by keepalived.
-fn executable(
-    files: &dyn Files,
-    all: &Blocks<'_>,
-    settings: &mut Settings,
-    sources: &mut Sources,
-    reading: &mut Reading<'_>,
-) {
+fn executable(files: &dyn Files, settings: &mut Settings, sources: &mut Sources, reading: &mut Reading<'_>) {
     settings.scripts.retain(|script| {
         let program = script.script.command.first().map_or("", String::as_str);
         let found = files.executable(program);
         if !found {
-            let of = |statement: &&&Statement| statement.arguments.first().is_some_and(|word| word.text == script.name);
-            let place = all.scripts.iter().find(of).map(|statement| statement.keyword.place);
+            let place = sources.defined.get(&script.name).copied();
             let fault = Fault::new(format!("{program} of vrrp_script {} cannot be run", script.name));
             let help = "install it and make it executable; the script is not tracked";
             reading.fault(place.unwrap_or(Place { file: 0, line: 1, column: 1, length: 1 }), fault.help(help));
@@ -252,9 +247,14 @@ fn tls(statement: &Statement, tls: &mut Tls, reading: &mut Reading<'_>) {
     }
 }
 
+fn has_scripts(health: &ServerHealth) -> bool {
+    let runs = |check: &Check| matches!(check.probe, Probe::Misc(_));
+    health.notify_up.is_some() || health.notify_down.is_some() || health.checks.iter().any(runs)
+}
+
 /// Gives scripts that name no user that of `script_user`. Gives the programs of all.
-fn users(state: &mut State, globals: &Globals) -> Vec<String> {
-    let mut programs = Vec::new();
+fn users(state: &mut State, globals: &Globals) -> BTreeSet<String> {
+    let mut programs = BTreeSet::new();
     let mut run = |script: &mut Script| {
         if script.user.is_none()
             && let Some((user, group)) = &globals.script_user
@@ -268,7 +268,9 @@ fn users(state: &mut State, globals: &Globals) -> Vec<String> {
             let health = Arc::make_mut(health);
             health.quorum_up.iter_mut().chain(&mut health.quorum_down).for_each(&mut run);
         }
-        for health in service.servers.iter_mut().filter_map(|server| server.health.as_mut()) {
+        let servers = service.servers.iter_mut().filter_map(|server| server.health.as_mut());
+        // Those without are left shared.
+        for health in servers.filter(|health| has_scripts(health)) {
             let health = Arc::make_mut(health);
             health.notify_up.iter_mut().chain(&mut health.notify_down).for_each(&mut run);
             for check in &mut health.checks {

@@ -69,6 +69,8 @@ pub struct Document {
     pub diagnostics: Vec<Diagnostic>,
     /// The file that was asked for could not be read.
     pub unread: bool,
+    /// There is more than the limits allow: what is here is a part of what is written.
+    pub cut: bool,
 }
 
 impl Document {
@@ -81,9 +83,9 @@ impl Document {
     pub fn read_within(files: &dyn Files, name: &str, host: &Host, limits: &Limits) -> Document {
         let mut reader = Reader::open(files, name, host, limits);
         let statements = block::statements(&mut reader, limits);
-        let unread = reader.is_unread();
+        let (unread, cut) = (reader.is_unread(), reader.is_cut());
         let (sources, problems) = reader.close();
-        let mut document = Document { sources, statements, diagnostics: Vec::new(), unread };
+        let mut document = Document { sources, statements, diagnostics: Vec::new(), unread, cut };
         document.diagnostics =
             problems.into_iter().map(|(severity, place, fault)| document.diagnose(severity, place, fault)).collect();
         document

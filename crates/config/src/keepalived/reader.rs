@@ -65,6 +65,8 @@ pub(super) struct Reader<'r> {
     problems: Vec<(Severity, Place, Fault)>,
     untold: usize,
     unread: bool,
+    cut: bool,
+    defined: usize,
     bytes: usize,
     lines: usize,
     expanded: usize,
@@ -85,6 +87,8 @@ impl<'r> Reader<'r> {
             problems: Vec::new(),
             untold: 0,
             unread: false,
+            cut: false,
+            defined: 0,
             bytes: 0,
             lines: 0,
             expanded: 0,
@@ -114,6 +118,18 @@ impl<'r> Reader<'r> {
         self.unread
     }
 
+    /// Whether there is more than the limits allow.
+    pub(super) fn is_cut(&self) -> bool {
+        self.cut
+    }
+
+    /// Reads no further: there is too much.
+    pub(super) fn end(&mut self, place: Place, fault: Fault) {
+        self.error(place, fault);
+        self.stack.clear();
+        self.cut = true;
+    }
+
     pub(super) fn error(&mut self, place: Place, fault: Fault) {
         self.tell(Severity::Error, place, fault);
     }
@@ -134,8 +150,7 @@ impl<'r> Reader<'r> {
             self.expanded += line.len();
             if self.lines > self.limits.lines || self.expanded > self.limits.expanded {
                 let fault = Fault::new("there is more than is read, with all sequences and definitions filled in");
-                self.error(line.whole(), fault.help(format!("stay below {} lines", self.limits.lines)));
-                self.stack.clear();
+                self.end(line.whole(), fault.help(format!("stay below {} lines", self.limits.lines)));
                 return None;
             }
             if let Some(text) = self.meant(line, used) {
@@ -215,7 +230,13 @@ impl<'r> Reader<'r> {
             if let Some(end) = more {
                 text.keep(0..end);
             }
-            if !text.is_empty() {
+            if !text.is_empty() && open.name.is_some() {
+                self.defined += text.len();
+                if self.defined > self.limits.defined {
+                    let fault = Fault::new(format!("definitions have more than {} bytes", self.limits.defined));
+                    self.end(text.whole(), fault.help("remove some"));
+                    return None;
+                }
                 open.lines.push(text);
             }
             if more.is_none() {
@@ -282,6 +303,10 @@ impl<'r> Reader<'r> {
         match self.definitions.fill_in(line, &mut surroundings, self.limits) {
             Ok(Some(following)) => Filled::In(following),
             Ok(None) => Filled::Nothing,
+            Err(fault) if self.definitions.is_full(self.limits) => {
+                self.end(line.whole(), fault);
+                Filled::Wrong
+            }
             Err(fault) => {
                 self.error(line.whole(), fault);
                 Filled::Wrong
@@ -388,7 +413,7 @@ impl<'r> Reader<'r> {
         // The last is on top of the stack, the first is to be read first.
         for path in found.paths.iter().take(self.limits.files).rev() {
             if let Err(why) = self.push_file(path) {
-                let severity = if check.read { Severity::Error } else { Severity::Warning };
+                let severity = if check.read || self.cut { Severity::Error } else { Severity::Warning };
                 self.tell(severity, place, Fault::new(format!("{} cannot be read: {why}", quoted(path))));
             }
         }
@@ -397,15 +422,18 @@ impl<'r> Reader<'r> {
 
     fn push_file(&mut self, path: &str) -> Result<(), String> {
         if self.sources.len() >= self.limits.files {
+            self.cut = true;
             return Err(format!("more than {} files are too many", self.limits.files));
         }
         let within = self.stack.iter().filter(|from| matches!(from, From::File { at, .. } if *at > 0)).count();
         if within >= self.limits.depth {
+            self.cut = true;
             return Err(format!("{} files include each other", self.limits.depth));
         }
         let most = self.limits.bytes - self.bytes;
         let bytes = self.files.read(path, most)?;
         if bytes.len() > most {
+            self.cut = true;
             return Err(format!("all files together are larger than {} MiB", self.limits.bytes >> 20));
         }
         self.bytes += bytes.len();

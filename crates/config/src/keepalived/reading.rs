@@ -1,7 +1,7 @@
 //! What readers of statements share: telling of faults, and reading values.
 
 use super::{
-    Document, Statement,
+    Document, Limits, Statement,
     keywords::{Context, Keyword, Support},
     text::Place,
     words::{quoted_words, shell_words},
@@ -11,7 +11,7 @@ use crate::{
     report::{Fault, quoted},
 };
 use relvs_model::health::Script;
-use std::{fmt::Display, net::IpAddr, ops::RangeInclusive};
+use std::{collections::BTreeMap, fmt::Display, net::IpAddr, ops::RangeInclusive};
 
 /// What is to be said about a keyword that is no fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,7 +49,7 @@ pub enum Verdict {
     Faulty,
     /// 6: scripts are run without a user of their own, or with too many rights.
     Insecure,
-    /// 4: keepalived would not run.
+    /// 4: there is more than is read, so it is not known what the whole means; it cannot be run.
     Fatal,
 }
 
@@ -59,25 +59,83 @@ pub(super) struct Reading<'d> {
     pub(super) diagnostics: Vec<Diagnostic>,
     pub(super) remarks: Vec<Remark>,
     pub(super) verdict: Verdict,
+    /// Services and servers that there may still be.
+    pub(super) room: Room,
+    limits: &'d Limits,
+    untold: usize,
+}
+
+/// How much more there may be of what is made of the statements.
+pub(super) struct Room {
+    /// Addresses of groups.
+    pub(super) members: usize,
+    pub(super) services: usize,
+    pub(super) servers: usize,
+}
+
+impl Room {
+    /// Takes room for services with so many servers each; whether there is some.
+    pub(super) fn take(&mut self, services: usize, servers: usize) -> bool {
+        let all = services.saturating_mul(servers);
+        let fits = services <= self.services && all <= self.servers;
+        if fits {
+            self.services -= services;
+            self.servers -= all;
+        }
+        fits
+    }
 }
 
 impl<'d> Reading<'d> {
-    pub(super) fn new(document: &'d Document) -> Self {
+    pub(super) fn new(document: &'d Document, limits: &'d Limits) -> Self {
         let errors = document.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
         // keepalived is content with a file that is not there.
-        let verdict = if errors && !document.unread { Verdict::Faulty } else { Verdict::Fine };
-        Reading { document, diagnostics: Vec::new(), remarks: Vec::new(), verdict }
+        let verdict = match (document.cut, errors && !document.unread) {
+            (true, _) => Verdict::Fatal,
+            (false, true) => Verdict::Faulty,
+            (false, false) => Verdict::Fine,
+        };
+        let room = Room { members: limits.services, services: limits.services, servers: limits.servers };
+        Reading { document, diagnostics: Vec::new(), remarks: Vec::new(), verdict, room, limits, untold: 0 }
+    }
+
+    /// All that is to be said, of the language too, in the order of the files and their lines.
+    pub(super) fn told(&mut self) -> Vec<Diagnostic> {
+        let sources = &self.document.sources;
+        let files: BTreeMap<&str, usize> =
+            sources.iter().enumerate().rev().map(|(at, source)| (source.name.as_str(), at)).collect();
+        let mut all = std::mem::take(&mut self.diagnostics);
+        all.extend(self.document.diagnostics.iter().cloned());
+        all.sort_by_key(|diagnostic| (files.get(diagnostic.file.as_str()), diagnostic.line, diagnostic.column));
+        all.dedup();
+        if self.untold > 0 {
+            let place = Place { file: 0, line: 1, column: 1, length: 1 };
+            let fault = Fault::new(format!("there are {} more problems; these are the first", self.untold));
+            all.push(self.document.diagnose(Severity::Error, place, fault));
+        }
+        all
+    }
+
+    /// Whether there is room for one problem more.
+    fn has_room(&mut self) -> bool {
+        let room = self.diagnostics.len() < self.limits.problems;
+        self.untold += usize::from(!room);
+        room
     }
 
     /// Something is left out or taken otherwise than it is written, as by keepalived.
     pub(super) fn fault(&mut self, place: Place, fault: Fault) {
         self.verdict = self.verdict.max(Verdict::Faulty);
-        self.diagnostics.push(self.document.diagnose(Severity::Error, place, fault));
+        if self.has_room() {
+            self.diagnostics.push(self.document.diagnose(Severity::Error, place, fault));
+        }
     }
 
     /// Something may not do what was meant; keepalived takes it without a word.
     pub(super) fn warning(&mut self, place: Place, fault: Fault) {
-        self.diagnostics.push(self.document.diagnose(Severity::Warning, place, fault));
+        if self.has_room() {
+            self.diagnostics.push(self.document.diagnose(Severity::Warning, place, fault));
+        }
     }
 
     /// The keyword of a statement; none if it is unknown or does nothing here, which is noted.
@@ -112,10 +170,18 @@ impl<'d> Reading<'d> {
     }
 
     fn remark(&mut self, keyword: &'static str, place: Place, support: Support) {
-        self.remarks.push(Remark { keyword, place, support });
+        if self.remarks.len() < self.limits.remarks {
+            self.remarks.push(Remark { keyword, place, support });
+        }
     }
 
     fn unknown(&mut self, context: Context, statement: &Statement) {
+        if self.diagnostics.len() >= self.limits.problems {
+            // To look for the nearest keyword takes time.
+            self.verdict = self.verdict.max(Verdict::Faulty);
+            self.untold += 1;
+            return;
+        }
         let name = &statement.keyword.text;
         let within = if context == Context::Top { String::new() } else { format!(" in {}", context.name()) };
         let fault = Fault::new(format!("unknown keyword {}{within}", quoted(name)));

@@ -2,7 +2,7 @@
 
 use crate::files::{Memory, host, memory, read, said, shown};
 use proptest::prelude::*;
-use relvs_config::keepalived::{Document, Limits};
+use relvs_config::keepalived::{Document, Keepalived, Limits, Verdict};
 
 fn small() -> Limits {
     Limits { bytes: 1 << 20, line: 4_096, lines: 500, expanded: 1 << 20, files: 20, ..Limits::default() }
@@ -64,6 +64,53 @@ fn a_large_sequence_is_read() {
     assert_eq!(said(&document), Vec::<String>::new());
     assert_eq!(document.statements.len(), 2 * 8 * 32 * 64);
     assert_eq!(document.statements.last().unwrap().arguments[0].text, "v.7.31.64");
+}
+
+/// Texts that are a little file and much work, or much of one thing.
+fn adversaries() -> Vec<(&'static str, String)> {
+    let many = |line: &str| line.repeat((1 << 20) / line.len());
+    let doubling: String = (0..60).map(|n| format!("$A{}=${{A{n}}}${{A{n}}}\n", n + 1)).collect();
+    let group = "virtual_server_group G {\n 10.0.0.0/16 80\n 10.1.0.0/16 80\n}\n";
+    let real = "real_server 10.0.0.1 80 { TCP_CHECK { } }\n";
+    vec![
+        ("lines", many("a b\n")),
+        ("words on a line", many(&format!("{}\n", "a ".repeat(2_000)))),
+        ("blocks on a line", many(&format!("{}\n", "a{}".repeat(1_000)))),
+        ("braces", many("{")),
+        ("definitions used", format!("$A=x\n{}", many(&format!("{}\n", "$A ".repeat(1_000))))),
+        ("doubling", format!("$A0=xxxxxxxx\n{doubling}{}", "y $A60\n".repeat(10_000))),
+        ("a definition", format!("$A= \\\n{}", many("xxxxxxxx \\\n"))),
+        ("a sequence", "~SEQ(A,1,9223372036854775807) virtual_server 192.0.2.1 80 {\n".to_owned()),
+        ("a loop", "include k.conf\ninclude k.conf\n".to_owned()),
+        ("addresses", format!("{group}virtual_server group G {{\n protocol TCP\n lb_algo rr\n{}}}\n", real.repeat(9))),
+        ("instances", many("vrrp_instance V {\n interface e\n virtual_router_id 1\n}\n")),
+    ]
+}
+
+#[test]
+fn whatever_is_written_little_is_kept() {
+    let limits = Limits { words: 20_000, filled: 1 << 24, defined: 1 << 16, ..small() };
+    for (what, text) in adversaries() {
+        let read = Keepalived::read_within(&memory(&[("k.conf", &text)]), "k.conf", &host(), &limits);
+        let lines: Vec<String> = read.diagnostics.iter().map(ToString::to_string).collect();
+        assert!(lines.iter().any(|line| line.contains("error: ")), "{what}: {lines:?}");
+        assert!(lines.len() <= 2 * (limits.problems + 1), "{what}: {} problems", lines.len());
+        assert!(read.remarks.len() <= limits.remarks && read.document.statements.len() <= limits.words, "{what}");
+        assert!(read.state.services.len() <= limits.services, "{what}");
+        // What was cut is not run by: it is not known what the whole means.
+        let whole = ["braces", "addresses"].contains(&what);
+        assert_eq!(read.verdict, if whole { Verdict::Faulty } else { Verdict::Fatal }, "{what}: {lines:?}");
+    }
+}
+
+#[test]
+fn more_than_is_read_is_an_error_at_once() {
+    // Of a file of any size no more is asked for than is taken.
+    let large = Memory([("k.conf".to_owned(), vec![b'{'; 100 << 20])].into());
+    let read = Keepalived::read(&large, "k.conf", &host());
+    let lines: Vec<String> = read.diagnostics.iter().map(ToString::to_string).collect();
+    assert_eq!(lines, ["k.conf:1:1: error: it cannot be read: all files together are larger than 64 MiB"]);
+    assert_eq!(read.verdict, Verdict::Fatal);
 }
 
 /// Pieces of which the language is made, in any order.

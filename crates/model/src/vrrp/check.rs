@@ -1,7 +1,11 @@
 //! Whether settings of virtual routers can be: each by itself, and all together.
 
 use super::{InitialState, Instance, Settings, SyncGroup, TrackSource, Tracked, Version};
-use std::{collections::BTreeSet, fmt, net::IpAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    net::IpAddr,
+};
 
 /// Something in the settings that cannot be, or that is odd.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,15 +36,21 @@ impl Settings {
     pub fn problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         let mut names = BTreeSet::new();
+        let known = Known {
+            scripts: self.scripts.iter().map(|script| script.name.as_str()).collect(),
+            files: self.files.iter().map(|file| file.name.as_str()).collect(),
+            processes: self.processes.iter().map(|process| process.name.as_str()).collect(),
+            instances: self.instances.iter().map(|instance| (instance.name.as_str(), instance)).collect(),
+        };
         for instance in &self.instances {
             let mut found = Found { name: &instance.name, problems: &mut problems };
             if !names.insert(&instance.name) {
                 found.error("name", "another instance has this name: give each its own");
             }
             check(instance, &mut found);
-            self.sources(&instance.track, "track", &mut found);
+            known.sources(&instance.track, "track", &mut found);
             if let Some(arbiter) = &instance.arbiter {
-                self.source(arbiter, "arbiter", None, &mut found);
+                known.source(arbiter, "arbiter", None, &mut found);
             }
         }
         self.duplicates(&mut problems);
@@ -50,20 +60,18 @@ impl Settings {
             if !names.insert(&group.name) {
                 found.error("name", "an instance or another group has this name: give each its own");
             }
-            self.group(group, &mut grouped, &mut found);
+            known.group(group, &mut grouped, &mut found);
         }
         problems
     }
 
-    /// Two instances that could not tell their adverts apart.
+    /// Two instances that could not tell their adverts apart: of one number on one interface, and not both of them unicast
+    /// with peers that are all different.
     fn duplicates(&self, problems: &mut Vec<Problem>) {
-        for (at, instance) in self.instances.iter().enumerate() {
-            let same = self.instances.iter().take(at).find(|other| {
-                (&other.interface, other.router_id, other.is_ipv6())
-                    == (&instance.interface, instance.router_id, instance.is_ipv6())
-                    && !apart(instance, other)
-            });
-            if let Some(other) = same {
+        let mut before: BTreeMap<_, Same<'_>> = BTreeMap::new();
+        for instance in &self.instances {
+            let same = before.entry((&instance.interface, instance.router_id, instance.is_ipv6())).or_default();
+            if let Some(other) = same.not_apart(instance) {
                 let text = format!(
                     "{} has the same number on {}: choose another, or unicast peers that are all different",
                     other.name, instance.interface
@@ -76,10 +84,52 @@ impl Settings {
                     text,
                 });
             }
+            same.add(instance);
         }
     }
+}
 
-    fn group<'a>(&'a self, group: &'a SyncGroup, grouped: &mut BTreeSet<&'a str>, found: &mut Found<'_>) {
+/// Instances of one number on one interface.
+#[derive(Default)]
+struct Same<'a> {
+    first: Option<&'a Instance>,
+    multicast: Option<&'a Instance>,
+    peers: BTreeMap<IpAddr, &'a Instance>,
+}
+
+impl<'a> Same<'a> {
+    /// One whose adverts are not told apart from this one's.
+    fn not_apart(&self, instance: &Instance) -> Option<&'a Instance> {
+        let Some(unicast) = &instance.unicast else { return self.first };
+        let shared = || unicast.peers.iter().find_map(|peer| self.peers.get(&peer.address).copied());
+        self.multicast.or_else(shared)
+    }
+
+    fn add(&mut self, instance: &'a Instance) {
+        self.first.get_or_insert(instance);
+        match &instance.unicast {
+            None => {
+                self.multicast.get_or_insert(instance);
+            }
+            Some(unicast) => {
+                for peer in &unicast.peers {
+                    self.peers.entry(peer.address).or_insert(instance);
+                }
+            }
+        }
+    }
+}
+
+/// What there is, by its name.
+struct Known<'a> {
+    scripts: BTreeSet<&'a str>,
+    files: BTreeSet<&'a str>,
+    processes: BTreeSet<&'a str>,
+    instances: BTreeMap<&'a str, &'a Instance>,
+}
+
+impl<'a> Known<'a> {
+    fn group(&self, group: &'a SyncGroup, grouped: &mut BTreeSet<&'a str>, found: &mut Found<'_>) {
         match group.members.len() {
             0 => found.error("members", "a group needs instances"),
             1 => found.warning("members", "a group of one instance does nothing"),
@@ -87,7 +137,7 @@ impl Settings {
         }
         let mut members = Vec::new();
         for (at, member) in group.members.iter().enumerate() {
-            match self.instances.iter().find(|instance| instance.name == *member) {
+            match self.instances.get(member.as_str()) {
                 Some(instance) => members.push(instance),
                 None => found.error_in("members", at, format!("{member} is no instance")),
             }
@@ -125,21 +175,15 @@ impl Settings {
 
     fn source(&self, source: &TrackSource, field: &'static str, element: Option<usize>, found: &mut Found<'_>) {
         let known = match source {
-            TrackSource::Script(name) => self.scripts.iter().any(|script| script.name == *name),
-            TrackSource::File(name) => self.files.iter().any(|file| file.name == *name),
-            TrackSource::Process(name) => self.processes.iter().any(|process| process.name == *name),
+            TrackSource::Script(name) => self.scripts.contains(name.as_str()),
+            TrackSource::File(name) => self.files.contains(name.as_str()),
+            TrackSource::Process(name) => self.processes.contains(name.as_str()),
             TrackSource::Interface(_) | TrackSource::Health(_) => true,
         };
         if !known {
             found.add(field, element, true, format!("there is no {source}: define it"));
         }
     }
-}
-
-/// Both are unicast, and no peer of one is a peer of the other.
-fn apart(one: &Instance, other: &Instance) -> bool {
-    let (Some(one), Some(other)) = (&one.unicast, &other.unicast) else { return false };
-    one.peers.iter().all(|peer| other.peers.iter().all(|theirs| theirs.address != peer.address))
 }
 
 struct Found<'a> {

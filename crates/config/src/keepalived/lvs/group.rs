@@ -6,9 +6,6 @@ use crate::{
 };
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// So many addresses a range has at the most.
-const RANGE: u128 = 65_536;
-
 /// One of a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::keepalived) enum Member {
@@ -59,11 +56,13 @@ fn addresses(line: &Statement, group: &mut Group, reading: &mut Reading<'_>) {
         reading.fault(line.keyword.place, fault.help(help));
         return;
     };
-    if count > RANGE {
-        let fault = Fault::new(format!("{} has more than {RANGE} addresses", quoted(text)));
+    let most = reading.room.members;
+    if count > most as u128 {
+        let fault = Fault::new(format!("with {} there are more addresses than are taken", quoted(text)));
         reading.fault(line.keyword.place, fault.help("write a smaller range, or a mark; it is left out"));
         return;
     }
+    reading.room.members -= count as usize;
     group.extend((0..count).map(|at| Member::Address(plus(first, at), port)));
 }
 

@@ -25,7 +25,8 @@ pub(super) struct ServerDraft {
     pub(super) method: Option<Method>,
     upper_threshold: u32,
     lower_threshold: u32,
-    health: ServerHealth,
+    /// Shared by all services of a group.
+    health: Option<Arc<ServerHealth>>,
 }
 
 /// The address and the port after a keyword.
@@ -74,15 +75,9 @@ pub(super) fn server(
     reading: &mut Reading<'_>,
 ) -> Option<ServerDraft> {
     let (address, port) = endpoint(statement, 0, reading)?;
-    let mut draft = ServerDraft {
-        address,
-        port,
-        weight: None,
-        method: None,
-        upper_threshold: 0,
-        lower_threshold: 0,
-        health: ServerHealth::default(),
-    };
+    let mut draft =
+        ServerDraft { address, port, weight: None, method: None, upper_threshold: 0, lower_threshold: 0, health: None };
+    let mut health = ServerHealth::default();
     let mut given = Given::default();
     let mut checkers = Vec::new();
     let (mut up, mut down): (Option<Script>, Option<Script>) = (None, None);
@@ -102,21 +97,21 @@ pub(super) fn server(
     }
     let given = given.within(service);
     for (keyword, line) in checkers {
-        draft.health.checks.extend(checker(keyword, line, &given, around, reading).into_iter().flatten());
+        health.checks.extend(checker(keyword, line, &given, around, reading).into_iter().flatten());
     }
-    draft.health.inhibit_on_failure = given.inhibit_on_failure.unwrap_or(false);
-    (draft.health.notify_up, draft.health.notify_down) = (up, down);
+    health.inhibit_on_failure = given.inhibit_on_failure.unwrap_or(false);
+    (health.notify_up, health.notify_down) = (up, down);
+    draft.health = (health != ServerHealth::default()).then(|| Arc::new(health));
     Some(draft)
 }
 
 impl ServerDraft {
     /// The server of a service with this port, method and weight.
     pub(super) fn made(&self, port: u16, method: Method, weight: u32) -> Server {
-        let health = (self.health != ServerHealth::default()).then(|| Arc::new(self.health.clone()));
         Server {
             upper_threshold: self.upper_threshold,
             lower_threshold: self.lower_threshold,
-            health,
+            health: self.health.clone(),
             ..Server::new(
                 self.address,
                 self.port.unwrap_or(port),

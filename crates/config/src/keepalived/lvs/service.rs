@@ -17,9 +17,10 @@ use crate::{
 };
 use relvs_model::{
     Method, Netmask, Persistence, Protocol, Scheduler, SchedulerFlags, Server, Service, ServiceKey,
-    health::{Script, ServiceHealth},
+    health::{Script, ServerHealth, ServiceHealth},
 };
 use std::{
+    borrow::Cow,
     collections::BTreeSet,
     net::{IpAddr, Ipv4Addr},
     sync::Arc,
@@ -54,6 +55,12 @@ pub(in crate::keepalived) fn service(
     reading: &mut Reading<'_>,
 ) -> Vec<Service> {
     let members = members(statement, around, reading);
+    let servers = reading.block(statement).iter().filter(|line| line.keyword.text == "real_server").count();
+    if !reading.room.take(members.as_ref().map_or(1, |members| members.len()), servers) {
+        let fault = Fault::new("there are more services and servers than are taken");
+        reading.fault(statement.keyword.place, fault.help("use a mark in place of many addresses; it is left out"));
+        return Vec::new();
+    }
     let draft = draft(statement, around, reading);
     let Some(members) = members else { return Vec::new() };
     let of_marks = members.iter().all(|member| matches!(member, Member::Mark(..)));
@@ -74,8 +81,8 @@ pub(in crate::keepalived) fn service(
         Scheduler::Wlc
     });
     let mut services = Vec::new();
-    for member in members {
-        let key = match member {
+    for member in members.iter() {
+        let key = match *member {
             Member::Address(address, port) => ServiceKey::listen(protocol, address, port),
             Member::Mark(mark, six) => ServiceKey::mark(mark, six.or(draft.six).unwrap_or_else(|| draft.is_ipv6())),
         };
@@ -91,21 +98,21 @@ pub(in crate::keepalived) fn service(
 }
 
 /// What the service is known by.
-fn members(statement: &Statement, around: &Around, reading: &mut Reading<'_>) -> Option<Vec<Member>> {
+fn members<'a>(statement: &Statement, around: &'a Around, reading: &mut Reading<'_>) -> Option<Cow<'a, [Member]>> {
     match reading.word(statement, 0, "an address, `fwmark` or `group`")? {
-        "fwmark" => Some(vec![Member::Mark(reading.integer(statement, 1, 1..=u32::MAX)?, None)]),
+        "fwmark" => Some(vec![Member::Mark(reading.integer(statement, 1, 1..=u32::MAX)?, None)].into()),
         "group" => {
             let name = reading.word(statement, 1, "the name of a virtual_server_group")?;
-            let found = around.groups.get(name).cloned();
-            if found.as_ref().is_none_or(Vec::is_empty) {
+            let found = around.groups.get(name);
+            if found.is_none_or(Vec::is_empty) {
                 let fault = Fault::new(format!("there is no virtual_server_group {}", quoted(name)));
                 reading.fault(Reading::place(statement, 1), fault.help("add it; the service is left out"));
             }
-            found
+            found.map(Cow::from)
         }
         _ => {
             let (address, port) = endpoint(statement, 0, reading)?;
-            Some(vec![Member::Address(address, port.unwrap_or(0))])
+            Some(vec![Member::Address(address, port.unwrap_or(0))].into())
         }
     }
 }
@@ -238,7 +245,8 @@ fn silence(service: &mut Service) {
         (health.quorum_up, health.quorum_down) = (none.clone(), none);
     }
     for server in &mut service.servers {
-        if let Some(health) = &mut server.health {
+        let scripts = |health: &Arc<ServerHealth>| health.notify_up.is_some() || health.notify_down.is_some();
+        if let Some(health) = server.health.as_mut().filter(|health| scripts(health)) {
             let health = Arc::make_mut(health);
             (health.notify_up, health.notify_down) = (None, None);
         }

@@ -6,13 +6,14 @@ use crate::{
     report::Fault,
 };
 use relvs_model::vrrp::{Notify, SyncGroup};
+use std::collections::BTreeSet;
 
 /// Reads a group, of which only members that there are count.
 pub(in crate::keepalived) fn group(
     statement: &Statement,
     sources: &Sources,
     globals: &Globals,
-    instances: &[String],
+    instances: &BTreeSet<String>,
     reading: &mut Reading<'_>,
 ) -> Option<SyncGroup> {
     let name = reading.word(statement, 0, "a name")?.to_owned();

@@ -17,6 +17,7 @@ use crate::{
     report::{Fault, quoted},
 };
 use relvs_model::vrrp::{InitialState, Instance, Notify, Unicast, Version, VirtualAddress};
+use std::collections::BTreeSet;
 
 /// The bytes of an interface's name.
 const INTERFACE: usize = 15;
@@ -142,10 +143,10 @@ fn interface(line: &Statement, reading: &mut Reading<'_>) -> Option<String> {
 }
 
 fn addresses(block: &Statement, found: &mut Vec<VirtualAddress>, reading: &mut Reading<'_>) {
+    let mut known: BTreeSet<_> = found.iter().map(|found| (found.address, found.interface.clone())).collect();
     for line in reading.block(block) {
         let Some(address) = address(line, reading) else { continue };
-        let same = |other: &VirtualAddress| (other.address, &other.interface) == (address.address, &address.interface);
-        if found.iter().any(same) {
+        if !known.insert((address.address, address.interface.clone())) {
             let fault = Fault::new(format!("{} is there twice", address.address));
             reading.warning(line.keyword.place, fault.help("remove one of them"));
             continue;
