@@ -193,3 +193,61 @@ fn a_reload_moves_it_and_a_refused_one_leaves_it() {
     bed.director.start().unwrap();
     succeeded(&bed.director.relvs(["status"]).unwrap());
 }
+
+/// A service with a server that is up and one whose check does not end at first, and then fails.
+#[test]
+fn what_checks_know_is_there_and_is_waited_for() {
+    let servers = [("s1", Method::Dr, 1), ("s2", Method::Dr, 1)];
+    let Some(bed) = Bed::bare(&Shape::new(Topology::OneArmed).servers(2)) else { return };
+    let mut bed = bed.settings(HERE);
+    bed.prepare(&[tcp(80, "rr", &servers)]);
+    let vip = bed.vips[0];
+    let section = |bed: &Bed, check: &str| {
+        let told = "quorum_down = [\"/bin/true\"]\nnotify_down = [\"/bin/false\"]\nquorum = 2";
+        let pace = "interval = \"200ms\"\nwarmup = 0\ntimeout";
+        let lines = format!(
+            "listen = \"{vip}:80/tcp\"\nmethod = \"dr\"\n{told}\n[service.check]\ntype = \"tcp\"\n{pace} = \"10s\""
+        );
+        bed.section(vip, &lines, &[("s1", ""), ("s2", &format!("[service.server.check]\n{pace} = \"10m\"\n{check}"))])
+    };
+    let hangs = "type = \"misc\"\ncommand = [\"/bin/sleep\", \"600\"]";
+    bed.configure_with(&section(&bed, hangs));
+    bed.director.start().unwrap();
+    let director = bed.node("d1").clone();
+    let ready = || get(&director, "http://127.0.0.1:9110/readyz", &[]);
+    let waits = format!("{{\"ready\":false,\"reasons\":[\"service {vip}:80/tcp: 1 server has not been asked yet\"]}}");
+    until("one server has been asked", || ready() == (503, waits.clone()));
+    let value = |name: &str| series(&scrape(&director))[name];
+    let of = |name: &str, server: &str| {
+        let server = std::net::SocketAddr::new(crate::configuration::rip(&bed.lab, server, vip), 80);
+        format!("{name}{{service=\"{vip}:80/tcp\",server=\"{server}\"}}")
+    };
+    assert_eq!(value("relvs_probes_running"), 1.0);
+    assert_eq!(value(&of("relvs_server_probes_total", "s2")), 0.0);
+
+    bed.reload_with(&section(&bed, "type = \"tcp\"\nport = 1"));
+    until("it is ready", || ready() == (200, "{\"ready\":true,\"reasons\":[]}".to_owned()));
+    until("the server is down, and that was told", || {
+        value("relvs_notifications_total{to=\"script\",result=\"failed\"}") == 1.0
+            && value("relvs_notifications_total{to=\"script\",result=\"sent\"}") == 1.0
+    });
+    let text = scrape(&director);
+    judged(&text);
+    let found = series(&text);
+    let service = |name: &str| found[&format!("{name}{{service=\"{vip}:80/tcp\"}}")];
+    assert_eq!((service("relvs_service_up"), service("relvs_service_servers_up")), (0.0, 1.0));
+    assert_eq!((service("relvs_service_servers"), service("relvs_service_weight_needed")), (2.0, 2.0));
+    let server = |name: &str, server: &str| found[&of(name, server)];
+    assert_eq!((server("relvs_server_up", "s1"), server("relvs_server_up", "s2")), (1.0, 0.0));
+    assert!(server("relvs_server_probes_failed_total", "s2") >= 1.0);
+    assert!(server("relvs_server_probe_seconds", "s1") < 10.0 && server("relvs_server_probe_seconds", "s2") < 600.0);
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs_f64();
+    let since = server("relvs_server_up_changed_seconds", "s2");
+    assert!((now - 120.0..=now + 1.0).contains(&since), "{since} of {now}");
+    assert_eq!(found["relvs_servers"], 2.0, "it is configured still");
+    assert!(!found.contains_key(&of("relvs_server_weight", "s2")), "and not scheduled");
+    // What is known to the next daemon is not waited for.
+    bed.director.kill().unwrap();
+    bed.director.start().unwrap();
+    assert_eq!(ready().0, 200);
+}

@@ -8,6 +8,7 @@ use super::{Director, Error};
 use crate::{
     files,
     health::{Notifier, Prober},
+    metrics::Checked,
 };
 use relvs_control::Desired;
 use relvs_model::{
@@ -29,6 +30,8 @@ use tokio::sync::mpsc::UnboundedReceiver;
 const FILE: &str = "health.json";
 /// Counts and moments of the next daemon are so old at the most.
 const WRITTEN: Duration = Duration::from_secs(60);
+/// So many services with servers that were not asked yet are said.
+const SAID: usize = 10;
 /// So long those who are told have at the end.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -46,6 +49,8 @@ pub(super) struct Health {
     notifier: Notifier,
     path: PathBuf,
     written: Instant,
+    /// All servers were asked once, since the daemon began.
+    asked: bool,
     /// A change of the tables failed: it is made with the next occasion.
     behind: bool,
     began: (Duration, Instant),
@@ -65,7 +70,8 @@ impl Health {
         let notifier = Notifier::start(notify).map_err(failed)?;
         let began = (SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(), Instant::now());
         let monitor = Monitor::new(began.0, seed, &[], Memory::default());
-        let health = Health { monitor, overlaid, prober, notifier, path, written: began.1, behind: false, began };
+        let health =
+            Health { monitor, overlaid, prober, notifier, path, written: began.1, asked: false, behind: false, began };
         Ok((health, outcomes))
     }
 
@@ -232,7 +238,35 @@ impl Director {
         if self.health.written.elapsed() >= WRITTEN && self.health.monitor.poll_timeout().is_some() {
             self.health.write();
         }
+        if !self.health.asked {
+            self.health.asked = self.health.monitor.unasked().next().is_none();
+        }
         if self.health.behind { self.act() } else { Ok(()) }
+    }
+
+    /// What is to be waited for until all servers have been asked once. Those that come later are not waited for: the director
+    /// serves the others already.
+    pub(super) fn unasked(&self) -> Vec<String> {
+        if self.health.asked {
+            return Vec::new();
+        }
+        let of_service = |(service, number)| match number {
+            1 => format!("service {service}: 1 server has not been asked yet"),
+            _ => format!("service {service}: {number} servers have not been asked yet"),
+        };
+        let mut unasked = self.health.monitor.unasked();
+        let mut reasons: Vec<String> = unasked.by_ref().take(SAID).map(of_service).collect();
+        let more = unasked.count();
+        if more > 0 {
+            reasons.push(format!("and the same of {more} more services"));
+        }
+        reasons
+    }
+
+    /// What is known by checks, what is under way, and who has been told.
+    pub(super) fn checked(&self) -> Checked {
+        let (services, servers) = self.health.monitor.figures();
+        Checked { services, servers, probes: self.health.prober.figures(), told: self.health.notifier.told() }
     }
 
     /// Does what the machines want done.
@@ -291,7 +325,8 @@ impl Director {
             self.health.prober.cancel(id);
         }
         for started in start {
-            self.health.prober.ask(started.id, started.question);
+            let planned = self.health.began.1 + started.planned.saturating_sub(self.health.began.0);
+            self.health.prober.ask_as_planned(started.id, started.question, planned);
         }
     }
 

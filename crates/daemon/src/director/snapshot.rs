@@ -43,6 +43,8 @@ impl Director {
             ways: self.count_ways(),
             services,
             servers,
+            configured: self.configured().services.iter().map(|service| service.servers.len() as u64).sum(),
+            checked: self.checked(),
             ..Snapshot::default()
         })
     }
@@ -125,6 +127,7 @@ impl Director {
         if self.own.interfaces.is_empty() {
             reasons.push("no interface is configured".to_owned());
         }
+        reasons.extend(self.unasked());
         Ok(reasons)
     }
 }

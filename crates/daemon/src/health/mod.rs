@@ -15,6 +15,6 @@ mod prober;
 pub(crate) mod program;
 mod tls;
 
-pub use notify::{Notifier, Voice};
+pub use notify::{Notifier, Told, Voice};
 pub use probe::Probes;
-pub use prober::Prober;
+pub use prober::{Figures, Prober};

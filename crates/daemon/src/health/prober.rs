@@ -11,7 +11,10 @@ use std::{
     fmt,
     hash::Hash,
     io,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 use tokio::{
@@ -30,18 +33,21 @@ const FILES_OF_OTHERS: u64 = 512;
 const FILES_OF_ONE: u64 = 2;
 /// A probe that took longer was slow.
 const SLOW: Duration = Duration::from_millis(500);
+/// A probe that begins so much later than it was planned is late.
+const LATE: Duration = Duration::from_millis(200);
 /// Threads for what can only be waited for: reading files, looking up users.
 const BLOCKING_MAX: usize = 16;
 
 /// What a prober is told.
 enum Order<I> {
-    Ask(I, Arc<Question>),
+    Ask(I, Arc<Question>, Instant),
     Cancel(I),
 }
 
 /// Asks servers. It ends, with all its probes, when it is dropped.
 pub struct Prober<I> {
     orders: UnboundedSender<Order<I>>,
+    pace: Arc<Pace>,
 }
 
 impl<I> fmt::Debug for Prober<I> {
@@ -63,7 +69,9 @@ impl<I: Clone + Eq + Hash + Send + 'static> Prober<I> {
         let (orders, taken) = mpsc::unbounded_channel();
         let (outcomes, told) = mpsc::unbounded_channel();
         let (ended, noticed) = mpsc::unbounded_channel();
+        let pace = Arc::new(Pace::default());
         let desk = Desk {
+            pace: pace.clone(),
             shared: Arc::new(Probes::new()),
             places: Arc::new(Semaphore::new(places)),
             places_for_slow: Arc::new(Semaphore::new(places / 2)),
@@ -79,13 +87,23 @@ impl<I: Clone + Eq + Hash + Send + 'static> Prober<I> {
             runtime.shutdown_background();
         };
         std::thread::Builder::new().name("probes".to_owned()).spawn(run)?;
-        Ok((Prober { orders }, told))
+        Ok((Prober { orders, pace }, told))
     }
 
     /// Has a server asked now. An earlier probe with this id that has not ended is given up.
     pub fn ask(&self, id: I, question: Arc<Question>) {
+        self.ask_as_planned(id, question, Instant::now());
+    }
+
+    /// The same for a probe that was planned for this moment.
+    pub fn ask_as_planned(&self, id: I, question: Arc<Question>, planned: Instant) {
         // It fails only when the thread has ended, and then there is nobody to tell.
-        let _ = self.orders.send(Order::Ask(id, question));
+        let _ = self.orders.send(Order::Ask(id, question, planned));
+    }
+
+    /// What is under way, and whether it began in time.
+    pub fn figures(&self) -> Figures {
+        self.pace.figures()
     }
 
     /// Gives up a probe. Its outcome may be on its way already.
@@ -106,6 +124,65 @@ fn places() -> usize {
     usize::try_from(places).unwrap_or(PLACES_MAX).clamp(16, PLACES_MAX)
 }
 
+/// Probes that are under way, and whether they began in time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// So many run.
+    pub running: u64,
+    /// So many wait for a place.
+    pub waiting: u64,
+    /// So many have begun.
+    pub begun: u64,
+    /// So many of them began more than 200 ms later than planned.
+    pub late: u64,
+    /// By how much all of them together began later than planned.
+    pub lateness: Duration,
+}
+
+/// The same, as it is counted.
+#[derive(Debug, Default)]
+struct Pace {
+    running: AtomicU64,
+    waiting: AtomicU64,
+    begun: AtomicU64,
+    late: AtomicU64,
+    lateness_us: AtomicU64,
+}
+
+impl Pace {
+    fn begin(&self, lateness: Duration) {
+        self.begun.fetch_add(1, Relaxed);
+        self.late.fetch_add(u64::from(lateness > LATE), Relaxed);
+        self.lateness_us.fetch_add(u64::try_from(lateness.as_micros()).unwrap_or(u64::MAX), Relaxed);
+    }
+
+    fn figures(&self) -> Figures {
+        Figures {
+            running: self.running.load(Relaxed),
+            waiting: self.waiting.load(Relaxed),
+            begun: self.begun.load(Relaxed),
+            late: self.late.load(Relaxed),
+            lateness: Duration::from_micros(self.lateness_us.load(Relaxed)),
+        }
+    }
+}
+
+/// Counted as long as it is there: a probe may be given up at any moment.
+struct Place(Arc<Pace>, fn(&Pace) -> &AtomicU64);
+
+impl Place {
+    fn take(pace: &Arc<Pace>, of: fn(&Pace) -> &AtomicU64) -> Self {
+        of(pace).fetch_add(1, Relaxed);
+        Place(pace.clone(), of)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        (self.1)(&self.0).fetch_sub(1, Relaxed);
+    }
+}
+
 /// How a probe ended.
 struct Ended<I> {
     id: I,
@@ -117,6 +194,7 @@ struct Ended<I> {
 /// Starts probes and tells how they ended.
 struct Desk<I> {
     shared: Arc<Probes>,
+    pace: Arc<Pace>,
     /// Every probe holds one of these while it runs ...
     places: Arc<Semaphore>,
     /// ... and before that one of these, if its server failed or was slow the last time.
@@ -135,7 +213,7 @@ impl<I: Clone + Eq + Hash + Send + 'static> Desk<I> {
         loop {
             tokio::select! {
                 order = orders.recv() => match order {
-                    Some(Order::Ask(id, question)) => self.start(id, question),
+                    Some(Order::Ask(id, question, planned)) => self.start(id, question, planned),
                     Some(Order::Cancel(id)) => {
                         self.slow.remove(&id);
                         self.give_up(&id);
@@ -148,11 +226,13 @@ impl<I: Clone + Eq + Hash + Send + 'static> Desk<I> {
         }
     }
 
-    fn start(&mut self, id: I, question: Arc<Question>) {
+    fn start(&mut self, id: I, question: Arc<Question>, planned: Instant) {
         self.give_up(&id);
         self.numbers += 1;
         let number = self.numbers;
         let (shared, places, ended) = (self.shared.clone(), self.places.clone(), self.ended.clone());
+        let pace = self.pace.clone();
+        let waiting = Place::take(&self.pace, |pace| &pace.waiting);
         let places_for_slow = self.slow.contains(&id).then(|| self.places_for_slow.clone());
         let its = id.clone();
         let probe = async move {
@@ -162,7 +242,10 @@ impl<I: Clone + Eq + Hash + Send + 'static> Desk<I> {
                 None => None,
             };
             let _place = places.acquire().await;
+            drop(waiting);
+            let _running = Place::take(&pace, |pace| &pace.running);
             let begun = Instant::now();
+            pace.begin(begun.saturating_duration_since(planned));
             let outcome = shared.probe(&question).await;
             let _ = ended.send(Ended { id, number, outcome, took: begun.elapsed() });
         };

@@ -13,5 +13,5 @@ mod text;
 
 pub(crate) use process::Process;
 pub(crate) use requests::Requests;
-pub(crate) use snapshot::{Fill, ServerRow, ServiceRow, Snapshot, Ways};
+pub(crate) use snapshot::{Checked, Fill, ServerRow, ServiceRow, Snapshot, Ways};
 pub(crate) use text::{CONTENT_TYPE, Text};

@@ -2,9 +2,11 @@
 //! each.
 
 use super::process::Process;
+use crate::health::{Figures as Probing, Told};
 use relvs_control::Figures;
 use relvs_core::Reason;
 use relvs_model::{Scheduler, ServiceKey};
+use relvs_proto::health::{ServerFigures, ServiceFigures};
 use std::{net::IpAddr, time::Duration};
 
 /// Everything at one moment.
@@ -42,12 +44,29 @@ pub(crate) struct Snapshot {
     pub(crate) ways: Ways,
     /// Services, in the order of the configuration.
     pub(crate) services: Vec<ServiceRow>,
-    /// Their servers, those of one service together.
+    /// Their servers that are scheduled, those of one service together.
     pub(crate) servers: Vec<ServerRow>,
+    /// Servers that are configured, once for each service.
+    pub(crate) configured: u64,
+    /// What is known by health checks.
+    pub(crate) checked: Checked,
     /// This process; filled in beside the loop.
     pub(crate) process: Process,
     /// Requests of the API by their answers' status; filled in beside the loop.
     pub(crate) requests: Vec<(&'static str, u64)>,
+}
+
+/// What is known by health checks, and what has been told of it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Checked {
+    /// Services with anything to be checked.
+    pub(crate) services: Vec<ServiceFigures>,
+    /// Their servers, those of one service together.
+    pub(crate) servers: Vec<ServerFigures>,
+    /// Probes that are under way.
+    pub(crate) probes: Probing,
+    /// Events that were told.
+    pub(crate) told: Told,
 }
 
 /// How full a table is.

@@ -7,6 +7,7 @@ use super::{
 };
 use relvs_core::Reason;
 use relvs_model::{Protocol, ServiceKey};
+use relvs_proto::health::{ServerFigures, ServiceFigures};
 
 /// A metric of Prometheus, with all its series.
 pub(super) struct Family {
@@ -47,6 +48,10 @@ pub(super) enum Each {
     Service(fn(&ServiceRow) -> f64),
     /// One of each server.
     Server(fn(&ServerRow) -> f64),
+    /// One of each service that has anything to be checked.
+    CheckedService(fn(&ServiceFigures) -> f64),
+    /// One of each server of such a service.
+    CheckedServer(fn(&ServerFigures) -> f64),
     /// The same with node_exporter's labels.
     Backend(fn(&ServerRow) -> f64),
 }
@@ -135,7 +140,7 @@ families! {
         Whole(next_hops);
     "relvs_services" Gauge &[], "Virtual services that are configured.", Whole(|s, to| to(&[], s.services.len() as f64));
     "relvs_servers" Gauge &[], "Servers that are configured, once for each service.",
-        Whole(|s, to| to(&[], s.servers.len() as f64));
+        Whole(|s, to| to(&[], s.configured as f64));
     "relvs_service_info" Gauge &["service", "scheduler"], "A virtual service; the value is always 1.",
         Whole(schedulers);
 
@@ -168,6 +173,46 @@ families! {
     "relvs_server_reachable" Gauge SERVER, "Whether the way to it is known and its neighbour answers (1).",
         Server(|r| r.reachable.into());
 
+    "relvs_service_up" Gauge SERVICE, "Whether a service with health checks has its quorum (1).",
+        CheckedService(|r| r.up.into());
+    "relvs_service_up_changed_seconds" Gauge SERVICE, "Since when it has its quorum or not, in seconds since 1970.",
+        CheckedService(|r| r.since.as_secs_f64());
+    "relvs_service_servers" Gauge SERVICE, "Its servers.", CheckedService(|r| r.servers.into());
+    "relvs_service_servers_up" Gauge SERVICE, "Its servers that are up.", CheckedService(|r| r.servers_up.into());
+    "relvs_service_weight_up" Gauge SERVICE, "The sum of weights of its servers that are up.",
+        CheckedService(|r| r.weight as f64);
+    "relvs_service_weight_needed" Gauge SERVICE, "The sum that keeps it up, or that it needs to come up again.",
+        CheckedService(|r| r.needed as f64);
+    "relvs_service_sorry" Gauge SERVICE, "Whether its sorry server takes the connections (1).",
+        CheckedService(|r| r.sorry.into());
+    "relvs_service_checks_suspended" Gauge SERVICE,
+        "Whether its servers are not checked, because its VIP is not on this machine (1).",
+        CheckedService(|r| r.suspended.into());
+    "relvs_server_up" Gauge SERVER, "Whether a server of a service with health checks is up (1).",
+        CheckedServer(|r| r.up.into());
+    "relvs_server_up_changed_seconds" Gauge SERVER, "Since when it is up or not, in seconds since 1970.",
+        CheckedServer(|r| r.since.as_secs_f64());
+    "relvs_server_drained" Gauge SERVER, "Whether an administrator has drained it (1).",
+        CheckedServer(|r| r.drained.into());
+    "relvs_server_probes_total" Counter SERVER, "Probes of it that have ended; one that services share counts for each.",
+        CheckedServer(|r| r.probes as f64);
+    "relvs_server_probes_failed_total" Counter SERVER, "Those that failed.", CheckedServer(|r| r.failed as f64);
+    "relvs_server_probe_seconds" Gauge SERVER,
+        "How long its last probe took; with several checks the longest. Before the first it is not there.",
+        CheckedServer(|r| r.took.map_or(f64::NAN, |took| took.as_secs_f64()));
+    "relvs_checked_servers" Gauge &["state"], "Servers of services with health checks, up and down.", Whole(by_state);
+    "relvs_probes_running" Gauge &[], "Probes that run.", Whole(|s, to| to(&[], s.checked.probes.running as f64));
+    "relvs_probes_waiting" Gauge &[], "Probes that wait for a place among those that run.",
+        Whole(|s, to| to(&[], s.checked.probes.waiting as f64));
+    "relvs_probes_total" Counter &[], "Probes that have begun.", Whole(|s, to| to(&[], s.checked.probes.begun as f64));
+    "relvs_probes_late_total" Counter &[], "Those that began more than 200 ms later than planned.",
+        Whole(|s, to| to(&[], s.checked.probes.late as f64));
+    "relvs_probes_late_seconds_total" Counter &[], "By how much all probes began later than planned, summed up.",
+        Whole(|s, to| to(&[], s.checked.probes.lateness.as_secs_f64()));
+    "relvs_notifications_total" Counter &["to", "result"],
+        "Events that were told, by way (script, fifo, mail, webhook): sent, failed after all attempts, dropped because too many waited.",
+        Whole(notifications);
+
     "process_start_time_seconds" Gauge &[], "When the daemon started, in seconds since 1970.",
         Whole(|s, to| to(&[], s.started_s));
     "process_cpu_seconds_total" Counter &[], "CPU time of the daemon, user and system together.",
@@ -199,6 +244,21 @@ fn modes(snapshot: &Snapshot, to: Sink<'_>) {
 fn schedulers(snapshot: &Snapshot, to: Sink<'_>) {
     for service in &snapshot.services {
         to(&[&service.key.to_string(), service.scheduler.name()], 1.0);
+    }
+}
+
+fn by_state(snapshot: &Snapshot, to: Sink<'_>) {
+    let all = snapshot.checked.servers.len();
+    let up = snapshot.checked.servers.iter().filter(|server| server.up).count();
+    to(&["up"], up as f64);
+    to(&["down"], (all - up) as f64);
+}
+
+fn notifications(snapshot: &Snapshot, to: Sink<'_>) {
+    for (way, counts) in &snapshot.checked.told.0 {
+        for (result, count) in ["sent", "failed", "dropped"].into_iter().zip(counts) {
+            to(&[way, result], *count as f64);
+        }
     }
 }
 

@@ -1,13 +1,15 @@
 //! The text is what Prometheus reads, and what is written about it is true.
 
 use super::*;
+use crate::health::{Figures as Probing, Told};
 use crate::metrics::{
-    Fill, ServerRow, ServiceRow,
+    Checked, Fill, ServerRow, ServiceRow,
     table::{Each, Kind},
 };
 use relvs_control::Figures;
 use relvs_model::{Protocol, Scheduler};
-use std::{collections::BTreeSet, fs, path::PathBuf};
+use relvs_proto::health::{ServerFigures, ServiceFigures};
+use std::{collections::BTreeSet, fs, path::PathBuf, time::Duration};
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -33,6 +35,35 @@ fn service(key: ServiceKey) -> ServiceRow {
     ServiceRow { key, scheduler: Scheduler::Wrr, counters: Figures { flows: 12, ..Figures::default() } }
 }
 
+/// A service with a server that is up and one that is down and was not asked.
+fn checked(service: ServiceKey) -> Checked {
+    let (since, took) = (Duration::from_millis(1_790_000_000_250), Some(Duration::from_millis(3)));
+    let server = |address: &str, up, probes, took| ServerFigures {
+        service: 0,
+        server: address.parse().unwrap(),
+        up,
+        since,
+        drained: false,
+        probes,
+        failed: 1,
+        took,
+    };
+    let services = vec![ServiceFigures {
+        service,
+        up: true,
+        since,
+        weight: 3,
+        needed: 1,
+        sorry: false,
+        suspended: false,
+        servers: 2,
+        servers_up: 1,
+    }];
+    let servers = vec![server("10.0.0.11:8080", true, 9, took), server("10.0.0.12:8080", false, 0, None)];
+    let told = Told(vec![("script", [4, 1, 0]), ("webhook", [0, 2, 7])]);
+    Checked { services, servers, probes: Probing { running: 2, late: 1, ..Probing::default() }, told }
+}
+
 fn snapshot() -> Snapshot {
     let listen = |address: &str, port| ServiceKey::listen(Protocol::Tcp, address.parse().unwrap(), port);
     Snapshot {
@@ -42,6 +73,8 @@ fn snapshot() -> Snapshot {
             .map(service)
             .to_vec(),
         servers: vec![row(0, "10.0.0.11", 8080), row(1, "fd00::11", 443), row(2, "10.0.0.12", 0)],
+        configured: 3,
+        checked: checked(listen("192.0.2.100", 80)),
         requests: vec![("200", 4)],
         ..Snapshot::default()
     }
@@ -109,6 +142,29 @@ fn servers_can_be_left_out() {
 }
 
 #[test]
+fn what_is_known_by_checks() {
+    let text = text(snapshot(), true);
+    let [up, down] = ["10.0.0.11:8080", "10.0.0.12:8080"]
+        .map(|server| format!("{{service=\"192.0.2.100:80/tcp\",server=\"{server}\"}}"));
+    for line in [
+        "relvs_service_up{service=\"192.0.2.100:80/tcp\"} 1".to_owned(),
+        "relvs_service_servers_up{service=\"192.0.2.100:80/tcp\"} 1".to_owned(),
+        format!("relvs_server_up{up} 1"),
+        format!("relvs_server_up{down} 0"),
+        format!("relvs_server_up_changed_seconds{down} 1790000000.25"),
+        format!("relvs_server_probes_total{up} 9"),
+        format!("relvs_server_probe_seconds{up} 0.003"),
+        "relvs_checked_servers{state=\"down\"} 1".to_owned(),
+        "relvs_notifications_total{to=\"webhook\",result=\"dropped\"} 7".to_owned(),
+        "relvs_notifications_total{to=\"script\",result=\"sent\"} 4".to_owned(),
+        "relvs_probes_running 2".to_owned(),
+    ] {
+        assert!(text.contains(&format!("\n{line}\n")), "{line} in {text}");
+    }
+    assert!(!text.contains(&format!("relvs_server_probe_seconds{down}")), "{text}");
+}
+
+#[test]
 fn many_servers_come_in_small_parts() {
     let mut many = snapshot();
     many.servers = (0..10_000).map(|n| row(0, &format!("10.{}.{}.{}", n >> 16, n >> 8 & 255, n & 255), 80)).collect();
@@ -133,8 +189,8 @@ fn names_follow_the_conventions() {
         assert!(family.help.ends_with('.') && family.help.is_ascii(), "{name}: {}", family.help);
         let of_rows = match family.each {
             Each::Whole(_) => family.labels.len() <= 2,
-            Each::Service(_) => family.labels == ["service"],
-            Each::Server(_) => family.labels == ["service", "server"],
+            Each::Service(_) | Each::CheckedService(_) => family.labels == ["service"],
+            Each::Server(_) | Each::CheckedServer(_) => family.labels == ["service", "server"],
             Each::Backend(_) => family.labels.len() == 6,
         };
         assert!(of_rows, "{name}");

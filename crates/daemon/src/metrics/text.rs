@@ -33,7 +33,9 @@ impl Text {
         match family.each {
             Each::Whole(_) => 1,
             Each::Service(_) => self.snapshot.services.len(),
-            Each::Server(_) | Each::Backend(_) if !self.servers => 0,
+            Each::CheckedService(_) => self.snapshot.checked.services.len(),
+            Each::Server(_) | Each::Backend(_) | Each::CheckedServer(_) if !self.servers => 0,
+            Each::CheckedServer(_) => self.snapshot.checked.servers.len(),
             Each::Server(_) | Each::Backend(_) => self.snapshot.servers.len(),
         }
     }
@@ -56,6 +58,19 @@ impl Text {
                 let Some((service, server)) = self.server(row) else { return };
                 let (name, address) = (family.name, SocketAddr::new(server.address, server.port));
                 let _ = writeln!(out, "{name}{{service=\"{service}\",server=\"{address}\"}} {}", value(server));
+            }
+            Each::CheckedService(value) => {
+                let Some(service) = snapshot.checked.services.get(row) else { return };
+                let _ = writeln!(out, "{}{{service=\"{}\"}} {}", family.name, service.service, value(service));
+            }
+            Each::CheckedServer(value) => {
+                let Some(server) = snapshot.checked.servers.get(row) else { return };
+                let Some(service) = snapshot.checked.services.get(server.service as usize) else { return };
+                let (name, service, address, value) = (family.name, service.service, server.server, value(server));
+                // What is not known is not there.
+                if !value.is_nan() {
+                    let _ = writeln!(out, "{name}{{service=\"{service}\",server=\"{address}\"}} {value}");
+                }
             }
             Each::Backend(value) => {
                 let Some((service, server)) = self.server(row) else { return };

@@ -97,6 +97,10 @@ pub(super) struct Ask {
     pub(super) timer: Option<Duration>,
     /// As long as it is asked.
     pub(super) last: Option<Outcome>,
+    /// When the probe under way was started, or the last one.
+    pub(super) began: Duration,
+    /// How long the last one took.
+    pub(super) took: Option<Duration>,
     /// So many probes have ended.
     pub(super) made: u64,
     /// So many of them failed.
@@ -105,7 +109,18 @@ pub(super) struct Ask {
 
 impl Ask {
     pub(super) const fn new(subject: Arc<Subject>) -> Self {
-        Ask { subject, seats: Vec::new(), active: 0, running: None, timer: None, last: None, made: 0, failed: 0 }
+        Ask {
+            subject,
+            seats: Vec::new(),
+            active: 0,
+            running: None,
+            timer: None,
+            last: None,
+            began: Duration::ZERO,
+            took: None,
+            made: 0,
+            failed: 0,
+        }
     }
 
     pub(super) fn is_running(&self, id: ProbeId) -> bool {

@@ -12,6 +12,7 @@
 //! scheduling changes once.
 
 mod ask;
+mod figures;
 mod group;
 mod layout;
 mod member;
@@ -25,6 +26,7 @@ mod tally;
 mod timers;
 mod verdict;
 
+pub use figures::{ServerFigures, ServiceFigures};
 pub use memory::Memory;
 
 use ask::{Ask, Subject};

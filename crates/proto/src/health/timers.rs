@@ -50,6 +50,7 @@ impl Monitor {
         }
         self.probes += 1;
         ask.running = Some(self.probes);
+        ask.began = now;
         let id = ProbeId { ask: number, number: self.probes };
         let (question, deadline) = (ask.subject.question.clone(), ask.subject.deadline(now));
         self.actions.start.push(Start { id, question, planned });

@@ -23,6 +23,7 @@ impl Monitor {
     pub(super) fn answered(&mut self, now: Duration, number: u32, outcome: Outcome) {
         let Some(ask) = self.asks.get_mut(number) else { return };
         ask.running = None;
+        ask.took = Some(now.saturating_sub(ask.began));
         ask.made += 1;
         ask.failed += u64::from(matches!(outcome, Outcome::Down { .. }));
         let (seats, subject) = (std::mem::take(&mut ask.seats), ask.subject.clone());

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test ends at what it did not expect")]
 
+mod figures;
 mod many;
 mod oracle;
 mod promise;

@@ -1,5 +1,6 @@
 //! A FIFO with a line for each event. The kernel's pipe is the queue: nobody reading, it keeps the first lines that fit.
 
+use super::counts::Fate;
 use rustix::{
     fs::{CWD, FileType, Mode, OFlags, Stat, fstat, mkfifoat, open, stat, unlink},
     io::{Errno, write},
@@ -49,13 +50,13 @@ impl Fifo {
     }
 
     /// Writes a line, or counts it as lost.
-    pub(crate) fn write(&mut self, line: &str) {
+    pub(crate) fn write(&mut self, line: &str) -> Fate {
         // Someone may have removed it, or put another in its place, as one does who writes to the same.
         if self.pipe.as_ref().is_none_or(|pipe| !is_at(pipe, &self.path)) {
             self.pipe = None;
             self.open();
         }
-        let Some(pipe) = &self.pipe else { return };
+        let Some(pipe) = &self.pipe else { return Fate::Failed };
         // As short as it is it is written whole or not at all (PIPE_BUF).
         match write(pipe, format!("{line}\n").as_bytes()) {
             Ok(_) => {
@@ -64,16 +65,19 @@ impl Fifo {
                     tracing::warn!("FIFO {}: {} lines were lost: nobody read them", self.path, self.lost);
                     self.lost = 0;
                 }
+                Fate::Sent
             }
             Err(Errno::AGAIN) => {
                 if self.lost == 0 {
                     tracing::warn!("FIFO {}: it is full, lines are lost: nobody reads it", self.path);
                 }
                 self.lost += 1;
+                Fate::Dropped
             }
             Err(error) => {
                 self.pipe = None;
                 self.fail(&error.to_string());
+                Fate::Failed
             }
         }
     }
@@ -121,6 +125,7 @@ mod tests {
         assert_eq!(text.lines().count() as u64, 20_000 - lost);
         fifo.write("VS x UP");
         assert_eq!(fifo.lost, 0, "there is room again");
+        assert_eq!(fifo.write("VS x DOWN"), Fate::Sent);
         drop(fifo);
         assert!(!fs::exists(&path).unwrap(), "it was made here");
     }
@@ -151,7 +156,7 @@ mod tests {
         let path = directory.path().join("file");
         fs::write(&path, "text").unwrap();
         let mut fifo = Fifo::new(path.display().to_string());
-        fifo.write("VS x UP");
+        assert_eq!(fifo.write("VS x UP"), Fate::Failed);
         drop(fifo);
         assert_eq!(fs::read_to_string(&path).unwrap(), "text");
         drop(Fifo::new(directory.path().join("none/fifo").display().to_string()));

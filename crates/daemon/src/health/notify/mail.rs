@@ -2,7 +2,12 @@
 //!
 //! A mail is plain ASCII text (RFC 5322): any other character is written as a question mark.
 
-use super::{Telling, outlet::Outlet, words};
+use super::{
+    Telling,
+    counts::{Counts, Fate, Way},
+    outlet::Outlet,
+    words,
+};
 use lettre::{
     Address, AsyncSmtpTransport, AsyncTransport as _, Tokio1Executor,
     address::Envelope,
@@ -29,12 +34,12 @@ const PAUSE: Duration = Duration::from_secs(5);
 type Transport = AsyncSmtpTransport<Tokio1Executor>;
 
 /// One who sends mail.
-pub(super) fn start(mail: Mail, host: String) -> Outlet {
+pub(super) fn start(mail: Mail, host: String, counts: Counts) -> Outlet {
     let name = format!("mail by {}", mail.server);
-    Outlet::start(name.clone(), |queue| send_all(name, mail, host, queue))
+    Outlet::start(name.clone(), (Way::Mail, counts), |queue, counts| send_all(name, mail, host, queue, counts))
 }
 
-async fn send_all(name: String, mail: Mail, host: String, mut queue: Receiver<Arc<Telling>>) {
+async fn send_all(name: String, mail: Mail, host: String, mut queue: Receiver<Arc<Telling>>, counts: Counts) {
     let made = transport(&mail, &host);
     if let Err(why) = &made {
         tracing::error!("{name}: {why}; no mail is sent");
@@ -45,14 +50,15 @@ async fn send_all(name: String, mail: Mail, host: String, mut queue: Receiver<Ar
         if events.is_empty() {
             continue;
         }
-        let Ok(transport) = &made else {
-            events.clear();
-            continue;
+        let fate = match (&made, message(&mail, &host, &events)) {
+            (Ok(transport), Ok((envelope, message))) => send(&name, transport, &mail, &envelope, &message).await,
+            (Ok(_), Err(why)) => {
+                tracing::error!("{name}: {why}; no mail is sent");
+                Fate::Failed
+            }
+            (Err(_), _) => Fate::Failed,
         };
-        match message(&mail, &host, &events) {
-            Ok((envelope, message)) => send(&name, transport, &mail, &envelope, &message).await,
-            Err(why) => tracing::error!("{name}: {why}; no mail is sent"),
-        }
+        counts.add(Way::Mail, fate, events.len());
         events.clear();
     }
 }
@@ -62,15 +68,15 @@ const fn is_mailed(event: &Event) -> bool {
     !matches!(event, Event::Router { mail: false, .. })
 }
 
-async fn send(name: &str, transport: &Transport, mail: &Mail, envelope: &Envelope, message: &str) {
+async fn send(name: &str, transport: &Transport, mail: &Mail, envelope: &Envelope, message: &str) -> Fate {
     // The library's own time is one of each step.
     let patience = Duration::from_millis(mail.timeout_ms.into());
     for attempt in 1..=ATTEMPTS {
         let why = match tokio::time::timeout(patience, transport.send_raw(envelope, message.as_bytes())).await {
-            Ok(Ok(_)) => return,
+            Ok(Ok(_)) => return Fate::Sent,
             Ok(Err(error)) if error.is_permanent() => {
                 tracing::warn!("{name}: {error}; it is not tried again");
-                return;
+                return Fate::Failed;
             }
             Ok(Err(error)) => error.to_string(),
             Err(_) => format!("not done within {} ms", mail.timeout_ms),
@@ -82,6 +88,7 @@ async fn send(name: &str, transport: &Transport, mail: &Mail, envelope: &Envelop
             tokio::time::sleep(PAUSE.min(patience)).await;
         }
     }
+    Fate::Failed
 }
 
 fn transport(mail: &Mail, host: &str) -> Result<Transport, String> {

@@ -3,6 +3,7 @@
 //! On a thread of its own. Each of those who are told has a bounded queue, so one that hangs, fails or is slow harms neither the
 //! others nor the director; what it loses is counted and said. Events about one server or service are told in order.
 
+mod counts;
 pub(crate) mod fifo;
 mod mail;
 mod outlet;
@@ -11,6 +12,8 @@ mod subject;
 mod webhook;
 pub(crate) mod words;
 
+pub use counts::Told;
+use counts::{Counts, Way};
 use fifo::Fifo;
 use outlet::Outlet;
 use relvs_model::health::{Event, Notify, Script};
@@ -48,6 +51,7 @@ enum Order {
 #[derive(Debug)]
 pub struct Notifier {
     orders: UnboundedSender<Order>,
+    counts: Counts,
     thread: JoinHandle<()>,
 }
 
@@ -61,13 +65,15 @@ impl Notifier {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(BLOCKING_MAX).build()?;
         let (orders, taken) = mpsc::unbounded_channel();
+        let counts = Counts::default();
+        let its = counts.clone();
         let run = move || {
-            runtime.block_on(serve(notify, taken));
+            runtime.block_on(serve(notify, taken, its));
             // Scripts that run still are killed with this.
             runtime.shutdown_background();
         };
         let thread = std::thread::Builder::new().name("notify".to_owned()).spawn(run)?;
-        Ok(Notifier { orders, thread })
+        Ok(Notifier { orders, counts, thread })
     }
 
     /// Another who may tell of events, from any thread.
@@ -84,6 +90,11 @@ impl Notifier {
     /// From now on these are told of everything: those who were before go on, those who leave still get what they have not got yet.
     pub fn configure(&self, notify: Notify) {
         let _ = self.orders.send(Order::Configure(notify));
+    }
+
+    /// What has been told by now.
+    pub fn told(&self) -> Told {
+        self.counts.figures()
     }
 
     /// Ends when all has been told, or when this time is over. Scripts that run still are killed.
@@ -107,8 +118,8 @@ impl Voice {
 }
 
 /// All who are told of everything.
-#[derive(Default)]
 struct Audience {
+    counts: Counts,
     /// As they are configured.
     notify: Notify,
     fifo: Option<Fifo>,
@@ -118,6 +129,10 @@ struct Audience {
 }
 
 impl Audience {
+    fn new(counts: Counts) -> Self {
+        Audience { counts, notify: Notify::default(), fifo: None, mail: None, webhooks: Vec::new() }
+    }
+
     /// From now on these. Who stays as he is keeps his queue, and the FIFO its readers; gives those who leave.
     fn become_these(&mut self, notify: Notify) -> Vec<Outlet> {
         let host = words::host();
@@ -129,14 +144,14 @@ impl Audience {
         }
         if notify.mail != self.notify.mail {
             leave.extend(self.mail.take());
-            self.mail = notify.mail.clone().map(|mail| mail::start(mail, host.clone()));
+            self.mail = notify.mail.clone().map(|mail| mail::start(mail, host.clone(), self.counts.clone()));
         }
         let mut before: Vec<_> = self.notify.webhooks.drain(..).zip(self.webhooks.drain(..)).collect();
         for webhook in &notify.webhooks {
             let stays = before.iter().position(|(other, _)| other == webhook);
             self.webhooks.push(match stays {
                 Some(place) => before.remove(place).1,
-                None => webhook::start(webhook.clone(), host.clone()),
+                None => webhook::start(webhook.clone(), host.clone(), self.counts.clone()),
             });
         }
         leave.extend(before.into_iter().map(|(_, outlet)| outlet));
@@ -152,7 +167,7 @@ impl Audience {
         if let Some(fifo) = &mut self.fifo
             && let Some(line) = words::line(&telling.event)
         {
-            fifo.write(&line);
+            self.counts.add(Way::Fifo, fifo.write(&line), 1);
         }
         for outlet in self.outlets() {
             outlet.tell(telling.clone());
@@ -160,11 +175,11 @@ impl Audience {
     }
 }
 
-async fn serve(notify: Notify, mut orders: UnboundedReceiver<Order>) {
-    let mut audience = Audience::default();
+async fn serve(notify: Notify, mut orders: UnboundedReceiver<Order>, counts: Counts) {
+    let mut audience = Audience::new(counts.clone());
     audience.become_these(notify);
     let mut former: Vec<Outlet> = Vec::new();
-    let mut scripts: Scripts<Subject> = Scripts::default();
+    let mut scripts: Scripts<Subject> = Scripts::counted(counts);
     let patience = loop {
         tokio::select! {
             order = orders.recv() => match order {

@@ -1,6 +1,9 @@
 //! One who is told of everything, by a task of its own, from a bounded queue.
 
-use super::Telling;
+use super::{
+    Telling,
+    counts::{Counts, Fate, Way},
+};
 use std::sync::Arc;
 use tokio::{
     sync::mpsc::{self, Receiver, Sender, error::TrySendError},
@@ -16,16 +19,23 @@ pub(super) struct Outlet {
     queue: Option<Sender<Arc<Telling>>>,
     task: JoinHandle<()>,
     lost: u64,
+    way: Way,
+    counts: Counts,
 }
 
 impl Outlet {
     /// The task gets the queue's end. It is over when the queue is closed and empty.
-    pub(super) fn start<F>(name: String, task: impl FnOnce(Receiver<Arc<Telling>>) -> F) -> Self
+    pub(super) fn start<F>(
+        name: String,
+        (way, counts): (Way, Counts),
+        task: impl FnOnce(Receiver<Arc<Telling>>, Counts) -> F,
+    ) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
     {
         let (queue, end) = mpsc::channel(WAITING_MAX);
-        Outlet { name, queue: Some(queue), task: tokio::spawn(task(end)), lost: 0 }
+        let task = tokio::spawn(task(end, counts.clone()));
+        Outlet { name, queue: Some(queue), task, lost: 0, way, counts }
     }
 
     /// Puts an event into the queue, or counts it as lost.
@@ -37,11 +47,13 @@ impl Outlet {
                 self.lost = 0;
             }
             Ok(()) => {}
-            Err(TrySendError::Full(_)) if self.lost == 0 => {
-                tracing::warn!("{}: {WAITING_MAX} events wait for it; more are lost", self.name);
-                self.lost = 1;
+            Err(error) => {
+                if matches!(error, TrySendError::Full(_)) && self.lost == 0 {
+                    tracing::warn!("{}: {WAITING_MAX} events wait for it; more are lost", self.name);
+                }
+                self.lost += 1;
+                self.counts.add(self.way, Fate::Dropped, 1);
             }
-            Err(_) => self.lost += 1,
         }
     }
 

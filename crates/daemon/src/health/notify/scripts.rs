@@ -1,5 +1,6 @@
 //! Scripts that servers and services name: one at a time for each of them, in order; all in all a bounded number at once.
 
+use super::counts::{Counts, Fate, Way};
 use crate::health::program::{End, Programs};
 use relvs_model::health::Script;
 use std::{
@@ -21,6 +22,7 @@ struct Call {
 
 /// What runs and what waits. A subject is what scripts are about: those about one are run one after the other.
 pub(crate) struct Scripts<S> {
+    counts: Counts,
     programs: Arc<Programs>,
     running: JoinSet<S>,
     /// Whose script runs, and what comes after it.
@@ -29,7 +31,14 @@ pub(crate) struct Scripts<S> {
 
 impl<S> Default for Scripts<S> {
     fn default() -> Self {
-        Scripts { programs: Arc::default(), running: JoinSet::new(), waiting: HashMap::new() }
+        Scripts::counted(Counts::default())
+    }
+}
+
+impl<S> Scripts<S> {
+    /// Counted here.
+    pub(super) fn counted(counts: Counts) -> Self {
+        Scripts { counts, programs: Arc::default(), running: JoinSet::new(), waiting: HashMap::new() }
     }
 }
 
@@ -43,6 +52,7 @@ impl<S: Clone + Eq + Hash + Send + 'static> Scripts<S> {
                     && let Some(left_out) = queue.pop_front()
                 {
                     tracing::warn!("script {}: left out, {WAITING_MAX} more wait behind it", name(&left_out.script));
+                    self.counts.add(Way::Script, Fate::Dropped, 1);
                 }
                 queue.push_back(call);
             }
@@ -75,9 +85,10 @@ impl<S: Clone + Eq + Hash + Send + 'static> Scripts<S> {
     }
 
     fn start(&mut self, subject: S, call: Call) {
-        let programs = self.programs.clone();
+        let (programs, counts) = (self.programs.clone(), self.counts.clone());
         self.running.spawn(async move {
-            run(&programs, &call).await;
+            let fate = run(&programs, &call).await;
+            counts.add(Way::Script, fate, 1);
             subject
         });
     }
@@ -87,7 +98,7 @@ fn name(script: &Script) -> &str {
     script.command.first().map_or("", String::as_str)
 }
 
-async fn run(programs: &Programs, Call { script, environment }: &Call) {
+async fn run(programs: &Programs, Call { script, environment }: &Call) -> Fate {
     let limit = Duration::from_millis(script.timeout_ms.into());
     let name = name(script);
     match programs.run(script, environment, limit).await {
@@ -101,7 +112,11 @@ async fn run(programs: &Programs, Call { script, environment }: &Call) {
                     tracing::warn!("script {name}: not done within {} ms and killed{said}", script.timeout_ms);
                 }
             }
+            if ending.how == End::Code(0) { Fate::Sent } else { Fate::Failed }
         }
-        Err(why) => tracing::error!("script {why}: it was not run"),
+        Err(why) => {
+            tracing::error!("script {why}: it was not run");
+            Fate::Failed
+        }
     }
 }

@@ -1,6 +1,10 @@
 //! Events as JSON to an address of HTTP or HTTPS, in order, each tried a bounded number of times.
 
-use super::{Telling, outlet::Outlet};
+use super::{
+    Telling,
+    counts::{Counts, Fate, Way},
+    outlet::Outlet,
+};
 use crate::health::tls;
 use http_body_util::Full;
 use hyper::{
@@ -39,37 +43,42 @@ struct Message<'a> {
 }
 
 /// One who is told by HTTP.
-pub(super) fn start(webhook: Webhook, host: String) -> Outlet {
+pub(super) fn start(webhook: Webhook, host: String, counts: Counts) -> Outlet {
     // The address may hold a secret behind its host.
     let shown = webhook.url.parse::<Uri>().ok().and_then(|uri| uri.host().map(str::to_owned));
     let name = format!("webhook {}", shown.as_deref().unwrap_or("without a host"));
-    Outlet::start(name.clone(), |queue| post_all(name, webhook, host, queue))
+    let way = (Way::Webhook, counts);
+    Outlet::start(name.clone(), way, |queue, counts| post_all(name, webhook, host, queue, counts))
 }
 
-async fn post_all(name: String, webhook: Webhook, host: String, mut queue: Receiver<Arc<Telling>>) {
+async fn post_all(name: String, webhook: Webhook, host: String, mut queue: Receiver<Arc<Telling>>, counts: Counts) {
     let configs = tls::Configs::default();
     while let Some(telling) = queue.recv().await {
         let time = telling.at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let time_ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let message = Message { time_ms, host: &host, event: &telling.event };
-        match serde_json::to_vec(&message) {
+        let fate = match serde_json::to_vec(&message) {
             Ok(json) => deliver(&name, &configs, &webhook, &json).await,
-            Err(error) => tracing::error!("{name}: {error}"),
-        }
+            Err(error) => {
+                tracing::error!("{name}: {error}");
+                Fate::Failed
+            }
+        };
+        counts.add(Way::Webhook, fate, 1);
     }
 }
 
-async fn deliver(name: &str, configs: &tls::Configs, webhook: &Webhook, json: &[u8]) {
+async fn deliver(name: &str, configs: &tls::Configs, webhook: &Webhook, json: &[u8]) -> Fate {
     let patience = Duration::from_millis(webhook.timeout_ms.into());
     let mut pause = PAUSE;
     for attempt in 0..=webhook.retries {
         let posted = tokio::time::timeout(patience, post(configs, webhook, json)).await;
         let posted = posted.unwrap_or_else(|_| Err(Failure::Passing(format!("no answer within {patience:?}"))));
         let why = match posted {
-            Ok(()) => return,
+            Ok(()) => return Fate::Sent,
             Err(Failure::Final(why)) => {
                 tracing::warn!("{name}: {why}; it is not tried again");
-                return;
+                return Fate::Failed;
             }
             Err(Failure::Passing(why)) => why,
         };
@@ -81,6 +90,7 @@ async fn deliver(name: &str, configs: &tls::Configs, webhook: &Webhook, json: &[
             pause = (pause * 2).min(PAUSE_MAX);
         }
     }
+    Fate::Failed
 }
 
 /// Why it was not taken.
