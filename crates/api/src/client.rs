@@ -2,11 +2,12 @@
 
 use crate::{
     CHANGES, CHECKS, CONFIGURATION, Changes, Configuration, DRAINS, Drain, FLOWS, Failure, Flow, Lines, Outcome,
-    RELOAD, Remote, SERVICES, STATUS, Service, Status, ZERO, socket, transport::Transport,
+    RELOAD, Remote, SERVICES, STATUS, Service, Status, VRRP, VRRP_COMMANDS, VrrpCommand, ZERO, socket,
+    transport::Transport,
 };
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::{Method, Request, Response, body::Bytes, body::Incoming, header};
-use relvs_model::{Edit, ServiceKey, health::ServiceStatus};
+use relvs_model::{Edit, ServiceKey, health::ServiceStatus, vrrp};
 use serde::de::DeserializeOwned;
 use std::{
     fmt::{Display, Write as _},
@@ -187,6 +188,25 @@ impl Client {
     /// Nobody listens, or the answer cannot be read.
     pub fn checks(&self) -> Result<Vec<ServiceStatus>, Error> {
         self.get(CHECKS)
+    }
+
+    /// What the virtual routers are and do.
+    ///
+    /// # Errors
+    ///
+    /// Nobody listens, or the answer cannot be read.
+    pub fn vrrp(&self) -> Result<vrrp::Status, Error> {
+        self.get(VRRP)
+    }
+
+    /// Begins what an operator wants of virtual routers. Gives how they are then; it goes on.
+    ///
+    /// # Errors
+    ///
+    /// Nobody listens, there is no such virtual router, or it has nothing to hand over.
+    pub fn vrrp_command(&self, command: &VrrpCommand) -> Result<vrrp::Status, Error> {
+        let body = serde_json::to_vec(command).map_err(answer)?;
+        self.read(Method::POST, VRRP_COMMANDS, None, body.into())
     }
 
     /// The flows at this moment, one after the other as they are found.

@@ -16,6 +16,7 @@ mod observe;
 mod status;
 mod trace;
 mod transport;
+mod vrrp;
 
 pub use client::{Client, Error, Filter, How};
 pub use configuration::{Changes, Configuration, Outcome};
@@ -32,6 +33,7 @@ pub use observe::{Question, Watch};
 pub use status::{Counters, Flows, Interface, Rates, Reason, Server, Service, Status, Way};
 pub use trace::{Decision, TraceLine};
 pub use transport::{API_VARIABLE, Remote};
+pub use vrrp::{VrrpCommand, VrrpVerb};
 
 use std::path::{Path, PathBuf};
 
@@ -55,6 +57,10 @@ pub const ZERO: &str = "/v1/zero";
 pub const CHECKS: &str = "/v1/checks";
 /// Drains of servers.
 pub const DRAINS: &str = "/v1/drains";
+/// `GET`: the virtual routers.
+pub const VRRP: &str = "/v1/vrrp";
+/// `POST`: [`VrrpCommand`].
+pub const VRRP_COMMANDS: &str = "/v1/vrrp/commands";
 /// `GET`: a [`Flow`] on each line.
 pub const FLOWS: &str = "/v1/flows";
 /// `GET`: an [`Explanation`].

@@ -1,6 +1,6 @@
 //! What `GET /v1/status` answers.
 
-use relvs_model::{Method, Persistence, Rule, Scheduler, ServiceKey, Settings, Timeouts, health::ServiceStatus};
+use relvs_model::{Method, Persistence, Rule, Scheduler, ServiceKey, Settings, Timeouts, health::ServiceStatus, vrrp};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use utoipa::ToSchema;
@@ -28,6 +28,9 @@ pub struct Status {
     /// What is known of servers by their health checks.
     #[serde(default)]
     pub checks: Vec<ServiceStatus>,
+    /// The virtual routers, if there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vrrp: Option<vrrp::Status>,
     /// IPVS's settings.
     #[serde(default)]
     pub settings: Settings,

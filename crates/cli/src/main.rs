@@ -24,6 +24,7 @@ mod server;
 mod service;
 mod status;
 mod trace;
+mod vrrp;
 mod words;
 
 use clap::{Parser, Subcommand};
@@ -70,6 +71,9 @@ enum Command {
     Server(server::Command),
     /// Give a server nothing new, and wait until what it has has ended; exit code 1 if that takes too long
     Drain(drain::Arguments),
+    /// Show virtual routers, hand them over, take them out of service
+    #[command(subcommand)]
+    Vrrp(vrrp::Command),
     /// List connections, and the clients that persistence keeps
     Flows(flows::Arguments),
     /// Show what would become of a packet, and why; nothing changes by asking
@@ -147,6 +151,7 @@ fn carry_out(command: Command, client: Client, run_dir: PathBuf) -> ExitCode {
         Command::Service(command) => service::service(command, &client),
         Command::Server(command) => server::server(command, &client),
         Command::Drain(drain) => drain::drain(&drain, &client),
+        Command::Vrrp(command) => vrrp::vrrp(command, &client),
         Command::Flows(flows) => flows::flows(flows, &client),
         Command::Explain(explain) => explain::explain(explain, &client),
         Command::Trace(trace) => trace::trace(trace, &client),

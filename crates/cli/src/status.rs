@@ -1,6 +1,6 @@
 //! `relvs status`: what the director does, for people or for programs.
 
-use crate::health;
+use crate::{health, vrrp};
 use clap::Args;
 use relvs_api::{Client, Server, Service, Status, Way};
 use relvs_model::{Settings, Timeouts};
@@ -39,6 +39,12 @@ fn table(status: &Status) -> String {
     }
     if let Some(line) = unusual(status) {
         let _ = writeln!(out, "{line}");
+    }
+    for router in status.vrrp.iter().flat_map(|vrrp| &vrrp.instances) {
+        let now = status.vrrp.as_ref().map_or(0, |vrrp| vrrp.now_ms);
+        let wrong: Vec<&str> = router.conditions.iter().map(|condition| condition.kind.name()).collect();
+        let wrong = if wrong.is_empty() { String::new() } else { format!("; WRONG: {}", wrong.join(", ")) };
+        let _ = writeln!(out, "virtual router {}: {}{wrong}", router.name, vrrp::state(router, now));
     }
     out.push_str(&tables(&status.services));
     out.push_str(&health::table(&status.checks));

@@ -11,13 +11,13 @@ use relvs_model::{
     vrrp::{Settings, Status, TrackSource, Version, VirtualAddress},
 };
 use relvs_net::Network;
-use relvs_proto::vrrp::{Notification, Outcome};
+use relvs_proto::vrrp::{Command, Notification, Outcome, Refused};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs, io,
     net::IpAddr,
     path::{Path, PathBuf},
-    time::SystemTime,
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 /// What is in force, for the next daemon.
@@ -189,6 +189,32 @@ impl Director {
         let instances = self.routers.settings.instances.iter();
         let mut all = instances.flat_map(|instance| instance.addresses.iter().chain(&instance.excluded));
         all.any(|one| one.address == address)
+    }
+
+    /// What can be seen of the virtual routers; none, if there are none.
+    pub(crate) fn shown_routers(&self) -> Result<Option<Status>, Error> {
+        let Some(running) = &self.routers.running else { return Ok(None) };
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Ok(Some(running.status()?.at(u64::try_from(now.as_millis()).unwrap_or(u64::MAX))))
+    }
+
+    /// An operator wants something of a virtual router, of a group, or of all.
+    pub(crate) fn command_routers(&self, name: Option<&str>, command: Command) -> Result<Result<(), Refused>, Error> {
+        let Some(running) = &self.routers.running else {
+            return Ok(Err(Refused::Unknown(name.unwrap_or("anything").to_owned())));
+        };
+        if let Some(name) = name {
+            return Ok(running.command(name, command)?);
+        }
+        let (mut done, mut refused) = (false, None);
+        for instance in &self.routers.settings.instances {
+            match running.command(&instance.name, command)? {
+                Ok(()) => done = true,
+                Err(why) => refused = Some(why),
+            }
+        }
+        // Of several it is enough that one can.
+        Ok(refused.filter(|_| !done).map_or(Ok(()), Err))
     }
 
     /// The virtual routers end: others take over, and the addresses are removed.

@@ -45,6 +45,7 @@ impl Director {
             servers,
             configured: self.configured().services.iter().map(|service| service.servers.len() as u64).sum(),
             checked: self.checked(),
+            vrrp: self.shown_routers()?,
             ..Snapshot::default()
         })
     }

@@ -37,6 +37,7 @@ impl Director {
                 .collect(),
             services,
             checks: self.health(),
+            vrrp: self.shown_routers()?,
             settings: self.control.desired().settings.clone(),
             timeouts: self.control.desired().timeouts,
             rules: self.control.desired().rules.clone(),

@@ -10,6 +10,7 @@ mod requests;
 mod snapshot;
 mod table;
 mod text;
+mod vrrp;
 
 pub(crate) use process::Process;
 pub(crate) use requests::Requests;

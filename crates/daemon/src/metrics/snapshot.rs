@@ -5,7 +5,7 @@ use super::process::Process;
 use crate::health::{Figures as Probing, Told};
 use relvs_control::Figures;
 use relvs_core::Reason;
-use relvs_model::{Scheduler, ServiceKey};
+use relvs_model::{Scheduler, ServiceKey, vrrp::Status};
 use relvs_proto::health::{ServerFigures, ServiceFigures};
 use std::{net::IpAddr, time::Duration};
 
@@ -50,6 +50,8 @@ pub(crate) struct Snapshot {
     pub(crate) configured: u64,
     /// What is known by health checks.
     pub(crate) checked: Checked,
+    /// The virtual routers, if there are any.
+    pub(crate) vrrp: Option<Status>,
     /// This process; filled in beside the loop.
     pub(crate) process: Process,
     /// Requests of the API by their answers' status; filled in beside the loop.

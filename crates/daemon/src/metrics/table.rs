@@ -4,6 +4,7 @@
 use super::{
     reasons::{Fate, fate},
     snapshot::{ServerRow, ServiceRow, Snapshot},
+    vrrp,
 };
 use relvs_core::Reason;
 use relvs_model::{Protocol, ServiceKey};
@@ -61,6 +62,7 @@ const SERVER: &[&str] = &["service", "server"];
 /// As node_exporter's ipvs collector has them.
 const BACKEND: &[&str] = &["local_address", "local_mark", "local_port", "proto", "remote_address", "remote_port"];
 const REASON: &[&str] = &["reason"];
+const ROUTER: &[&str] = &["router"];
 const TABLE: &[&str] = &["family", "table"];
 
 macro_rules! families {
@@ -212,6 +214,47 @@ families! {
     "relvs_notifications_total" Counter &["to", "result"],
         "Events that were told, by way (script, fifo, mail, webhook): sent, failed after all attempts, dropped because too many waited.",
         Whole(notifications);
+
+    "relvs_vrrp_info" Gauge &["router", "interface", "vrid"], "A virtual router; the value is always 1.",
+        Whole(vrrp::info);
+    "relvs_vrrp_state" Gauge ROUTER,
+        "The state of a virtual router, as keepalived numbers them: 0 initialize, 1 backup, 2 master, 3 fault.",
+        Whole(|s, to| vrrp::value(s, to, |r| r.state.number().into()));
+    "relvs_vrrp_priority" Gauge ROUTER, "Its priority, as what it tracks makes it.",
+        Whole(|s, to| vrrp::value(s, to, |r| r.effective_priority.into()));
+    "relvs_vrrp_priority_configured" Gauge ROUTER, "Its priority as it is configured.",
+        Whole(|s, to| vrrp::value(s, to, |r| r.base_priority.into()));
+    "relvs_vrrp_maintenance" Gauge ROUTER, "Whether it is in maintenance, or was handed over and not released yet (1).",
+        Whole(|s, to| vrrp::value(s, to, |r| f64::from(r.maintenance || r.held)));
+    "relvs_vrrp_peers" Gauge ROUTER, "Other routers that were heard since the daemon started.",
+        Whole(|s, to| vrrp::value(s, to, |r| r.peers.len() as f64));
+    "relvs_vrrp_became_master_total" Counter ROUTER, "How often it became master.",
+        Whole(|s, to| vrrp::count(s, to, |r| r.become_master));
+    "relvs_vrrp_released_master_total" Counter ROUTER, "How often it was master no more.",
+        Whole(|s, to| vrrp::count(s, to, |r| r.release_master));
+    "relvs_vrrp_adverts_sent_total" Counter ROUTER, "Adverts sent.", Whole(|s, to| vrrp::count(s, to, |r| r.advert_sent));
+    "relvs_vrrp_adverts_received_total" Counter ROUTER, "Adverts that passed all checks.",
+        Whole(|s, to| vrrp::count(s, to, |r| r.advert_rcvd));
+    "relvs_vrrp_adverts_dropped_total" Counter &["router", "reason"], "Adverts that were dropped, by reason.",
+        Whole(vrrp::dropped);
+    "relvs_vrrp_resignations_sent_total" Counter ROUTER, "Adverts by which it said that it leaves (priority 0).",
+        Whole(|s, to| vrrp::count(s, to, |r| r.pri_zero_sent));
+    "relvs_vrrp_resignations_received_total" Counter ROUTER, "Adverts by which another said that it leaves.",
+        Whole(|s, to| vrrp::count(s, to, |r| r.pri_zero_rcvd));
+    "relvs_vrrp_announcements_total" Counter ROUTER, "Gratuitous ARPs and neighbour advertisements sent.",
+        Whole(|s, to| vrrp::count(s, to, |r| r.announced));
+    "relvs_vrrp_split_brain_signs_total" Counter &["router", "sign"],
+        "Adverts of another master heard as master, packets in which another claims an address of the master, adverts with other addresses.",
+        Whole(vrrp::split_brain);
+    "relvs_vrrp_wrong" Gauge &["router", "what"], "Whether something is wrong with it now (1).", Whole(vrrp::wrong);
+    "relvs_vrrp_arbiter_withheld_total" Counter ROUTER, "How often it did not become master because its arbiter was not well.",
+        Whole(|s, to| vrrp::count(s, to, |r| r.arbiter_withheld));
+    "relvs_vrrp_timer_late_total" Counter ROUTER, "How often a timer was handled later than an interval of adverts.",
+        Whole(|s, to| vrrp::count(s, to, |r| r.timer_late));
+    "relvs_vrrp_timer_late_longest_seconds" Gauge ROUTER, "The longest that a timer was late since the daemon started.",
+        Whole(|s, to| vrrp::value(s, to, |r| r.statistics.timer_late_max_us as f64 / 1e6));
+    "relvs_vrrp_unknown_adverts_total" Counter &[], "Adverts of virtual routers that are not configured here.",
+        Whole(vrrp::unknown);
 
     "process_start_time_seconds" Gauge &[], "When the daemon started, in seconds since 1970.",
         Whole(|s, to| to(&[], s.started_s));

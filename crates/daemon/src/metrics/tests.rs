@@ -7,6 +7,7 @@ use crate::metrics::{
     table::{Each, Kind},
 };
 use relvs_control::Figures;
+use relvs_model::vrrp::{Condition, ConditionKind, InstanceStatus, State, Statistics, Status, Version};
 use relvs_model::{Protocol, Scheduler};
 use relvs_proto::health::{ServerFigures, ServiceFigures};
 use std::{collections::BTreeSet, fs, path::PathBuf, time::Duration};
@@ -64,6 +65,50 @@ fn checked(service: ServiceKey) -> Checked {
     Checked { services, servers, probes: Probing { running: 2, late: 1, ..Probing::default() }, told }
 }
 
+fn vrrp() -> Status {
+    let condition =
+        Condition { kind: ConditionKind::TwoMasters, who: "192.0.2.2".into(), since_ms: 0, last_ms: 0, count: 3 };
+    let router = InstanceStatus {
+        name: "web".into(),
+        interface: "eth0".into(),
+        router_id: 51,
+        version: Version::V3,
+        state: State::Master,
+        since_ms: 0,
+        why: String::new(),
+        addresses: Vec::new(),
+        base_priority: 100,
+        effective_priority: 80,
+        source: None,
+        master_advert_interval_ms: 100,
+        master: None,
+        handing_over: false,
+        held: false,
+        maintenance: false,
+        conditions: vec![condition],
+        peers: Vec::new(),
+        statistics: Statistics { ip_ttl_err: 7, timer_late_max_us: 1_500, ..Statistics::default() },
+    };
+    Status { instances: vec![router], ..Status::default() }
+}
+
+#[test]
+fn virtual_routers_have_their_lines_and_without_them_there_are_none() {
+    let with = text(snapshot(), true);
+    for line in [
+        r#"relvs_vrrp_info{router="web",interface="eth0",vrid="51"} 1"#,
+        r#"relvs_vrrp_state{router="web"} 2"#,
+        r#"relvs_vrrp_priority{router="web"} 80"#,
+        r#"relvs_vrrp_adverts_dropped_total{router="web",reason="wrong_ttl"} 7"#,
+        r#"relvs_vrrp_wrong{router="web",what="two_masters"} 1"#,
+        r#"relvs_vrrp_wrong{router="web",what="claimed_by_other"} 0"#,
+        r#"relvs_vrrp_timer_late_longest_seconds{router="web"} 0.0015"#,
+    ] {
+        assert!(with.contains(&format!("\n{line}\n")), "{line} in {with}");
+    }
+    assert!(!text(Snapshot { vrrp: None, ..snapshot() }, true).contains("\nrelvs_vrrp_"));
+}
+
 fn snapshot() -> Snapshot {
     let listen = |address: &str, port| ServiceKey::listen(Protocol::Tcp, address.parse().unwrap(), port);
     Snapshot {
@@ -76,6 +121,7 @@ fn snapshot() -> Snapshot {
         configured: 3,
         checked: checked(listen("192.0.2.100", 80)),
         requests: vec![("200", 4)],
+        vrrp: Some(vrrp()),
         ..Snapshot::default()
     }
 }
@@ -188,7 +234,7 @@ fn names_follow_the_conventions() {
         assert_eq!(name.ends_with("_total"), family.kind == Kind::Counter, "{name}");
         assert!(family.help.ends_with('.') && family.help.is_ascii(), "{name}: {}", family.help);
         let of_rows = match family.each {
-            Each::Whole(_) => family.labels.len() <= 2,
+            Each::Whole(_) => family.labels.len() <= 3,
             Each::Service(_) | Each::CheckedService(_) => family.labels == ["service"],
             Each::Server(_) | Each::CheckedServer(_) => family.labels == ["service", "server"],
             Each::Backend(_) => family.labels.len() == 6,

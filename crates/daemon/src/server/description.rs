@@ -1,6 +1,6 @@
 //! The control socket described by OpenAPI, from the types and handlers themselves. It is committed as docs/openapi.json.
 
-use super::{change, checks, explain, flows, health, scrape, services, show, trace};
+use super::{change, checks, explain, flows, health, scrape, services, show, trace, vrrp};
 use axum::{
     http::{HeaderValue, header},
     response::{IntoResponse as _, Response},
@@ -25,6 +25,8 @@ use utoipa::OpenApi;
         change::zero,
         checks::all,
         checks::drain,
+        vrrp::status,
+        vrrp::command,
         services::all,
         services::one,
         services::delete,
@@ -103,6 +105,8 @@ mod tests {
             "services/{key}",
             "status",
             "trace",
+            "vrrp",
+            "vrrp/commands",
             "zero",
         ];
         let others = ["/healthz", "/metrics", "/readyz"].map(str::to_owned);

@@ -21,6 +21,7 @@ mod scrape;
 mod services;
 mod show;
 mod trace;
+mod vrrp;
 
 use crate::{director::Director, metrics::Requests};
 use access::Keys;
@@ -32,7 +33,7 @@ use axum::{
 use door::Setup;
 use relvs_api::{
     CHANGES, CHECKS, CONFIGURATION, Code, DESCRIPTION, DRAINS, EXPLAIN, FLOWS, Failure, HEALTH, METRICS, READY, RELOAD,
-    SERVICES, STATUS, TRACE, ZERO,
+    SERVICES, STATUS, TRACE, VRRP, VRRP_COMMANDS, ZERO,
 };
 use scrape::{Scrapes, Scraping};
 use std::sync::Arc;
@@ -89,6 +90,8 @@ impl Shared {
             .route(ZERO, post(change::zero))
             .route(CHECKS, get(checks::all))
             .route(DRAINS, post(checks::drain))
+            .route(VRRP, get(vrrp::status))
+            .route(VRRP_COMMANDS, post(vrrp::command))
             .route(SERVICES, get(services::all))
             .route(&format!("{SERVICES}/{{*key}}"), get(services::one).delete(services::delete))
             .route(EXPLAIN, get(explain::explain))

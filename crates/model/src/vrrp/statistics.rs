@@ -56,3 +56,22 @@ pub struct Statistics {
     /// The longest that a timer was late, in microseconds.
     pub timer_late_max_us: u64,
 }
+
+impl Statistics {
+    /// Why adverts were dropped, in words, and how many of each; in the order of the checks.
+    pub const fn dropped(&self) -> [(&'static str, u64); 11] {
+        [
+            ("too short or long", self.packet_len_err),
+            ("wrong TTL", self.ip_ttl_err),
+            ("no advert", self.invalid_type_rcvd),
+            ("other version", self.version_err),
+            ("wrong checksum", self.checksum_err),
+            ("unknown authentication", self.invalid_authtype),
+            ("other authentication", self.authtype_mismatch),
+            ("other password", self.auth_failure),
+            ("other interval", self.advert_interval_err),
+            ("wrong source", self.source_err),
+            ("not listened to", self.owner_ignored),
+        ]
+    }
+}

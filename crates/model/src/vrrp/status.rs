@@ -5,10 +5,14 @@ use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use utoipa::ToSchema;
 
-/// All virtual routers at one moment. Moments are milliseconds since the machine's beginning.
+/// All virtual routers at one moment. Moments are milliseconds since the machine's beginning; where the director shows it,
+/// since 1970-01-01T00:00:00Z.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = VrrpStatus)]
 pub struct Status {
+    /// This moment.
+    #[serde(default)]
+    pub now_ms: u64,
     /// In the order of the configuration.
     pub instances: Vec<InstanceStatus>,
     /// In the order of the configuration.
@@ -17,6 +21,30 @@ pub struct Status {
     pub unknown_router: u64,
     /// Packets too short to say which virtual router they are about.
     pub too_short: u64,
+}
+
+impl Status {
+    /// The same with moments that count from elsewhere, so that this one is `now_ms`.
+    pub fn at(mut self, now_ms: u64) -> Self {
+        let before = std::mem::replace(&mut self.now_ms, now_ms);
+        // What is said to be later than this moment is not.
+        let shift = |moment: &mut u64| *moment = now_ms.saturating_sub(before.saturating_sub(*moment));
+        for group in &mut self.groups {
+            shift(&mut group.since_ms);
+        }
+        for instance in &mut self.instances {
+            shift(&mut instance.since_ms);
+            if let Some(master) = &mut instance.master {
+                shift(&mut master.since_ms);
+            }
+            instance.peers.iter_mut().for_each(|peer| shift(&mut peer.heard_ms));
+            for condition in &mut instance.conditions {
+                shift(&mut condition.since_ms);
+                shift(&mut condition.last_ms);
+            }
+        }
+        self
+    }
 }
 
 /// One virtual router at one moment.
@@ -37,6 +65,10 @@ pub struct InstanceStatus {
     pub since_ms: u64,
     /// Why it is in this state, in words.
     pub why: String,
+    /// What the master has: those in adverts, and the others.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>)]
+    pub addresses: Vec<IpAddr>,
     /// As configured.
     pub base_priority: u8,
     /// As what it tracks makes it.
@@ -131,6 +163,17 @@ pub enum ConditionKind {
 }
 
 impl ConditionKind {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        ConditionKind::TwoMasters,
+        ConditionKind::AddressListDiffers,
+        ConditionKind::DuplicateRouterId,
+        ConditionKind::DuplicateSource,
+        ConditionKind::ClaimedByOther,
+        ConditionKind::ArbiterWithholds,
+        ConditionKind::AdvertsDropped,
+    ];
+
     /// Its name in files, on screens and in metrics.
     pub const fn name(self) -> &'static str {
         match self {
@@ -151,8 +194,24 @@ impl ConditionKind {
 pub struct GroupStatus {
     /// Its name.
     pub name: String,
+    /// Its virtual routers.
+    #[serde(default)]
+    pub members: Vec<String>,
     /// Its state.
     pub state: State,
     /// Since when.
     pub since_ms: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_keep_their_distance() {
+        let group = |since_ms| GroupStatus { name: "g".into(), members: Vec::new(), state: State::Master, since_ms };
+        let status = |now_ms, since_ms| Status { now_ms, groups: vec![group(since_ms)], ..Status::default() };
+        assert_eq!(status(1_000, 400).at(50_000), status(50_000, 49_400));
+        assert_eq!(status(1_000, 1_001).at(50_000), status(50_000, 50_000));
+    }
 }

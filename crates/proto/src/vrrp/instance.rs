@@ -259,6 +259,7 @@ impl Instance {
             state: self.state,
             since_ms: millis(self.since),
             why: self.why.clone(),
+            addresses: self.settings.addresses.iter().chain(&self.settings.excluded).map(|one| one.address).collect(),
             base_priority: self.settings.priority,
             effective_priority: self.standing.priority,
             source: self.standing.source,

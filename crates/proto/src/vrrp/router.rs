@@ -115,10 +115,12 @@ impl Router {
     pub fn status(&self, now: Duration) -> Status {
         let group = |group: &Group| GroupStatus {
             name: group.name.to_string(),
+            members: group.settings.members.clone(),
             state: group.state,
             since_ms: millis(group.since),
         };
         Status {
+            now_ms: millis(now),
             instances: self.instances.iter().map(|instance| instance.status(now)).collect(),
             groups: self.groups.iter().map(group).collect(),
             unknown_router: self.unknown_router,

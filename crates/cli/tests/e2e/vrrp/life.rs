@@ -16,8 +16,8 @@ fn said(one: &One, what: &str) -> usize {
 fn addresses_are_there_while_the_director_is() {
     let Some(lab) = lab(&Shape::new(Topology::OneArmed).servers(1)) else { return };
     let [v4, v6] = <[IpAddr; 2]>::from(lab.plan().vip(0));
-    let interface = lab.node("d1").unwrap().ports()[0].interface.clone();
     let mut one = One::new(&lab, "d1");
+    let interface = one.interface();
     let web = instance("web", &interface, 51, "track = [{ health = \"data-path\" }]", &[v4]);
     let six = instance("six", &interface, 51, "", &[v6]);
 
@@ -49,8 +49,8 @@ fn addresses_are_there_while_the_director_is() {
 fn what_a_killed_director_leaves_is_taken_away_or_taken_up() {
     let Some(lab) = lab(&Shape::new(Topology::OneArmed).servers(1)) else { return };
     let [v4, v6] = <[IpAddr; 2]>::from(lab.plan().vip(0));
-    let interface = lab.node("d1").unwrap().ports()[0].interface.clone();
     let mut one = One::new(&lab, "d1");
+    let interface = one.interface();
     let web = instance("web", &interface, 51, "", &[v4]);
     let six = instance("six", &interface, 51, "", &[v6]);
     one.configure(&format!("{web}{six}"));

@@ -1,11 +1,13 @@
 //! Virtual routers of directors: addresses that come and go, and traffic that goes on.
 
+mod commands;
 mod life;
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use relvs_api::Client;
 use relvs_lab::director::Director;
 use relvs_lab::{Lab, Node};
 
@@ -19,6 +21,7 @@ pub(crate) const QUICK: &str = "version = 3\ninterval = \"100ms\"\n";
 pub(crate) struct One {
     pub(crate) director: Director,
     node: Node,
+    run_dir: PathBuf,
     config: String,
     head: String,
 }
@@ -29,7 +32,8 @@ impl One {
         let director = Director::new(lab, name, Path::new(RELVS)).unwrap();
         let director = director.arguments(["--config".to_owned(), config.clone()]);
         let head = configuration::head(lab, name, "");
-        Self { director, node: lab.node(name).unwrap().clone(), config, head }
+        let (node, run_dir) = (lab.node(name).unwrap().clone(), lab.run_dir(name));
+        Self { director, node, run_dir, config, head }
     }
 
     /// Writes its configuration: these sections.
@@ -48,6 +52,22 @@ impl One {
             said.contains("configuration read again") || said.contains("the configuration was refused")
         });
         said
+    }
+
+    /// Its first interface.
+    pub(crate) fn interface(&self) -> String {
+        self.node.ports()[0].interface.clone()
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        Client::new(&self.run_dir)
+    }
+
+    /// What Prometheus would read.
+    pub(crate) fn metrics(&self) -> String {
+        let socket = relvs_api::socket(&self.run_dir).display().to_string();
+        let arguments = ["-sS", "--max-time", "20", "--unix-socket", &socket, "http://relvs/metrics"];
+        self.node.check("curl", arguments).unwrap()
     }
 
     /// Whether it has an address.
