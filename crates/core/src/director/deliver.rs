@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     family::Family,
-    flow::Found,
+    flow::{Found, control},
     table::{
         destination::{self, method},
         hop::{self, Hop},
@@ -57,9 +57,11 @@ impl<A: Family> End<A> {
             return Ok(Self::of(record, destination::VIP, (record.load(destination::PORTS) >> 16) as u16));
         }
         // Its client's record is gone: nobody knows any more what that was.
-        let (bucket, word, _) = found.link.follow::<A, T>(t, zone).ok_or(Verdict::Pass(Reason::NoFlow))?;
+        const GONE: Verdict = Verdict::Pass(Reason::NoFlow);
+        let (bucket, word, seen) = found.link.follow::<A, T>(t, zone).ok_or(GONE)?;
         let port = (bucket.load(word + A::PORTS) >> 16) as u16;
-        Ok(End { address: A::read_destination(bucket, word), port })
+        let end = End { address: A::read_destination(bucket, word), port };
+        if (bucket.load(word) ^ seen) & !control::MUTABLE != 0 { Err(GONE) } else { Ok(end) }
     }
 }
 
