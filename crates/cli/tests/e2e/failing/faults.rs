@@ -60,7 +60,10 @@ fn fails(
         assert!(report.last_failed.is_none_or(|begun| begun <= out[n]), "lost when it was out: {report}");
         assert!(report.failed() <= at_most[n].div_ceil(2) + 1, "{} requests until it was out: {report}", at_most[n]);
         assert_shares(&scene.bed.requests(way.target, 20), &way.group.servers.map(|name| (name, 10)));
-        assert!(scene.is_up(&scene.bed.status(), way, way.group.servers[1]));
+        let other = scene.status_of(&scene.bed.status(), way, way.group.servers[1]);
+        assert!(other.up, "{other:?}");
+        // Of a server that is well no probe fails, unless the machine is too busy for it.
+        other.checks.iter().filter(|check| check.failed > 0).for_each(|check| println!("{check:?}"));
     }
 }
 

@@ -43,7 +43,7 @@ impl Pace {
     }
 }
 
-/// What a machine that does much else may need beyond a promise.
+/// What a machine that does much else at the same time may need beyond a promise: one probe more than promised may fail for want of a CPU.
 pub(super) fn slack(promise: Duration) -> Duration {
-    2 * promise + Duration::from_millis(500)
+    promise + Duration::from_secs(3)
 }

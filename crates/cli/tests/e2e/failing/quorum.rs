@@ -28,7 +28,7 @@ fn sections(bed: &Bed) -> String {
         );
         let lines = format!(
             "listen = \"{}/tcp\"\nscheduler = \"rr\"\nmethod = \"nat\"\nquorum = 2\nhysteresis = 1\nsorry_server = \"{sorry}\"\n\
-             quorum_up = {tell}\nquorum_down = {tell}\nnotify_up = {tell}\nnotify_down = {tell}\n\
+             sorry_server_inhibit = true\nquorum_up = {tell}\nquorum_down = {tell}\nnotify_up = {tell}\nnotify_down = {tell}\n\
              [service.check]\ntype = \"http\"\n{}",
             SocketAddr::new(*vip, PORT),
             PACE.lines()

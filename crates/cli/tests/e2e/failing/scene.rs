@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use relvs_api::Status;
 use relvs_lab::traffic::{Load, Report, RunningLoad, nginx_server};
 use relvs_lab::{Process, Shape, Topology};
-use relvs_model::{Method, Protocol, ServiceKey};
+use relvs_model::{Method, Protocol, ServiceKey, health::ServerStatus};
 
 use super::pace::PACE;
 use crate::bed::{Bed, PATIENCE, until};
@@ -113,7 +113,7 @@ impl Scene {
             let status = self.bed.status();
             let now = Instant::now();
             for (seen, way) in seen.iter_mut().zip(&self.ways) {
-                if seen.is_none() && self.is_up(&status, way, way.group.servers[0]) == up {
+                if seen.is_none() && self.status_of(&status, way, way.group.servers[0]).up == up {
                     *seen = Some(now);
                 }
             }
@@ -123,11 +123,11 @@ impl Scene {
         seen.into_iter().flatten().collect()
     }
 
-    pub(super) fn is_up(&self, status: &Status, way: &Way, server: &str) -> bool {
+    pub(super) fn status_of(&self, status: &Status, way: &Way, server: &str) -> ServerStatus {
         let key = ServiceKey::listen(Protocol::Tcp, way.target.ip(), way.target.port());
         let address = rip(&self.bed.lab, server, way.target.ip());
         let service = status.checks.iter().find(|service| service.service == key).unwrap();
-        service.servers.iter().find(|server| server.address == address).unwrap().up
+        service.servers.iter().find(|server| server.address == address).unwrap().clone()
     }
 
     /// The processes of the servers that will fail.
