@@ -199,6 +199,8 @@ fn instance(section: &Section<'_>, services: Option<&[ServiceKey]>, report: &mut
         router_id: router_id.unwrap_or_default(),
         version,
         nopreempt: flag("nopreempt", false),
+        routes: Vec::new(),
+        rules: Vec::new(),
         no_addresses: flag("no_addresses", false),
         accept: flag("accept", usual.accept),
         strict: flag("strict", false),

@@ -1,6 +1,6 @@
 //! The addresses of virtual routers, added and removed by rtnetlink, and announced.
 
-use super::links::Links;
+use super::{links::Links, routes};
 use relvs_model::vrrp::{Instance, Settings, VirtualAddress};
 use relvs_net::{Network, NewAddress, Scope};
 use std::net::IpAddr;
@@ -8,6 +8,7 @@ use std::net::IpAddr;
 /// Removes what an earlier process has left behind, as keepalived does.
 pub(super) fn clean(network: &mut Network, links: &Links, settings: &Settings) {
     for instance in &settings.instances {
+        routes::remove(network, links, instance);
         remove(network, links, instance);
     }
 }

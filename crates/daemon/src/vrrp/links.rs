@@ -45,6 +45,7 @@ impl Links {
         }
         for instance in &settings.instances {
             names.insert(instance.interface.clone());
+            names.extend(instance.routes.iter().filter_map(|route| route.interface.clone()));
             for address in all(instance) {
                 names.extend(address.interface.clone());
                 virtual_addresses.insert(address.address);
@@ -60,10 +61,13 @@ impl Links {
         self.known.iter()
     }
 
-    /// Whether what the kernel told may concern them.
-    pub(super) fn concerned(events: &mut Events) -> Result<bool, Error> {
+    /// Whether what the kernel told may concern them, and whether it may concern routes.
+    pub(super) fn concerned(events: &mut Events) -> Result<(bool, bool), Error> {
         let events = events.drain()?;
-        Ok(events.iter().any(|event| matches!(event, Event::Overrun | Event::Link(_) | Event::Address { .. })))
+        let links = events.iter().any(|event| matches!(event, Event::Overrun | Event::Link(_) | Event::Address { .. }));
+        // Those of an interface that goes down vanish without a word.
+        let routes = events.iter().any(|event| matches!(event, Event::Overrun | Event::Link(_) | Event::Route));
+        Ok((links, routes))
     }
 
     /// Asks the kernel anew. Gives those that have changed, as they were.

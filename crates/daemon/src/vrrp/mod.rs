@@ -8,6 +8,7 @@ mod addresses;
 mod claim;
 mod line;
 mod links;
+mod routes;
 mod socket;
 mod tell;
 mod thread;

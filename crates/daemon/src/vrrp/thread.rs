@@ -4,6 +4,7 @@ use super::{
     Error, addresses,
     claim::Claims,
     links::{Known, Links},
+    routes,
     socket::Sockets,
     tell::Voice,
 };
@@ -37,6 +38,8 @@ type Told = Box<dyn FnMut(&Notification) + Send>;
 const PACKETS_MAX: usize = 256;
 /// While a needed interface is missing it is looked for again and again.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// A machine whose routes change all the time must not be asked for ours all the time.
+const ROUTES_PAUSE: Duration = Duration::from_millis(200);
 /// The lowest of the real-time priorities comes before all that have none.
 const REAL_TIME: u8 = 1;
 
@@ -53,6 +56,8 @@ pub(super) struct Thread {
     requests: mpsc::Receiver<Request>,
     told: Told,
     voice: Voice,
+    /// When routes are looked at, as some have changed.
+    routes_at: Option<Instant>,
 }
 
 impl Thread {
@@ -85,6 +90,7 @@ impl Thread {
             requests,
             told,
             voice,
+            routes_at: None,
         };
         thread.open_sockets(None)?;
         Ok(thread)
@@ -123,6 +129,8 @@ impl Thread {
         let missing = self.settings.instances.iter().any(|instance| self.links.index(&instance.interface).is_none());
         let timeout =
             if missing { Some(timeout.map_or(LOOK_AGAIN, |timeout| timeout.min(LOOK_AGAIN))) } else { timeout };
+        let routes = self.routes_at.map(|at| at.saturating_duration_since(Instant::now()));
+        let timeout = timeout.into_iter().chain(routes).min();
         let spec = timeout.map(|timeout| Timespec {
             tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: timeout.subsec_nanos().into(),
@@ -143,12 +151,20 @@ impl Thread {
         }
         let mut count = [0; 8];
         let _ = rustix::io::read(&*self.wake, &mut count);
-        if Links::concerned(&mut self.events)? || missing {
+        let (links, routes) = Links::concerned(&mut self.events)?;
+        if routes && self.routes_at.is_none() {
+            self.routes_at = Some(Instant::now() + ROUTES_PAUSE);
+        }
+        if links || missing {
             let changed = self.links.refresh(&mut self.network)?;
             if !changed.is_empty() {
                 self.open_sockets(None)?;
                 self.tell_links(changed);
             }
+        }
+        if self.routes_at.is_some_and(|at| at <= Instant::now()) {
+            self.routes_at = None;
+            self.router.handle(self.now(), Input::Routes);
         }
         while let Ok(request) = self.requests.try_recv() {
             self.answer(request);
@@ -253,8 +269,15 @@ impl Thread {
         while let Some(action) = self.router.poll() {
             match action {
                 Action::Transmit(transmit) => self.transmit(&transmit),
-                Action::AddAddresses(instance) => addresses::add(&mut self.network, &self.links, &instance),
-                Action::RemoveAddresses(instance) => addresses::remove(&mut self.network, &self.links, &instance),
+                Action::AddAddresses(instance) => {
+                    addresses::add(&mut self.network, &self.links, &instance);
+                    routes::add(&mut self.network, &self.links, &instance);
+                }
+                Action::RemoveAddresses(instance) => {
+                    routes::remove(&mut self.network, &self.links, &instance);
+                    addresses::remove(&mut self.network, &self.links, &instance);
+                }
+                Action::RestoreRoutes(instance) => routes::restore(&mut self.network, &self.links, &instance),
                 Action::Announce { interface, address } => addresses::announce(&self.links, &interface, address),
                 Action::Notify(notification) => {
                     self.voice.tell(&notification);

@@ -7,5 +7,6 @@
 mod elections;
 mod link;
 mod peer;
+mod routes;
 mod telling;
 mod tracking;

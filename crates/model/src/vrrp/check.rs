@@ -1,6 +1,7 @@
 //! Whether settings of virtual routers can be: each by itself, and all together.
 
-use super::{InitialState, Instance, Settings, SyncGroup, TrackSource, Tracked, Version};
+use super::{InitialState, Instance, RouteAction, Settings, SyncGroup, TrackSource, Tracked, Version};
+use crate::Network;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
@@ -230,6 +231,7 @@ fn check(instance: &Instance, found: &mut Found<'_>) {
     }
     interval(instance, found);
     addresses(instance, found);
+    routes(instance, found);
     if let Some(password) = &instance.auth_pass {
         if instance.spoken_version() == Version::V3 {
             found.error("auth_pass", "version 3 has no passwords: leave it out");
@@ -289,6 +291,35 @@ fn addresses(instance: &Instance, found: &mut Found<'_>) {
     }
     if instance.unicast.as_ref().is_some_and(|unicast| unicast.peers.is_empty()) {
         found.warning("unicast", "no peers: nobody hears the adverts");
+    }
+}
+
+fn routes(instance: &Instance, found: &mut Found<'_>) {
+    let too_long = |network: Network| network.prefix > Network::longest(network.address.is_ipv4());
+    for route in &instance.routes {
+        if too_long(route.to) {
+            found.error("routes", format!("{route}: the prefix is too long"));
+        }
+        let is_ipv6 = route.to.address.is_ipv6();
+        if route.via.is_some_and(|via| via.is_ipv6() != is_ipv6)
+            || route.source.is_some_and(|source| source.is_ipv6() != is_ipv6)
+        {
+            found.error("routes", format!("{route}: IPv4 and IPv6 are mixed"));
+        }
+        if route.action != RouteAction::Forward && (route.via.is_some() || route.interface.is_some()) {
+            found.error("routes", format!("{route}: what is dropped has no next router and no interface"));
+        }
+    }
+    for rule in &instance.rules {
+        if rule.from.into_iter().chain(rule.to).any(too_long) {
+            found.error("rules", format!("{rule}: the prefix is too long"));
+        }
+        if rule.from.zip(rule.to).is_some_and(|(from, to)| from.address.is_ipv6() != to.address.is_ipv6()) {
+            found.error("rules", format!("{rule}: IPv4 and IPv6 are mixed"));
+        }
+        if rule.table.is_some() == (rule.action != RouteAction::Forward) {
+            found.error("rules", format!("{rule}: say a table, or that packets are dropped"));
+        }
     }
 }
 
@@ -378,6 +409,34 @@ mod tests {
         assert_eq!(fields(Instance { addresses: Vec::new(), ..instance() }), [("addresses", false)]);
         let strict = Instance { strict: true, preempt_delay_ms: 1, state: InitialState::Master, ..instance() };
         assert_eq!(fields(strict), [("state", true), ("preempt_delay_ms", true)]);
+    }
+
+    #[test]
+    fn routes_and_rules_are_of_one_family_and_lead_somewhere() {
+        use crate::vrrp::{VirtualRoute, VirtualRule};
+        let network = |address: &str, prefix| Network { address: address.parse().unwrap(), prefix };
+        let route = || VirtualRoute::new(network("198.51.100.0", 24));
+        let with = |route| fields(Instance { routes: vec![route], ..instance() });
+        assert_eq!(with(VirtualRoute { via: "192.0.2.1".parse().ok(), ..route() }), []);
+        for wrong in [
+            VirtualRoute { via: "2001:db8::1".parse().ok(), ..route() },
+            VirtualRoute { source: "2001:db8::1".parse().ok(), ..route() },
+            VirtualRoute { action: RouteAction::Blackhole, interface: Some("eth0".into()), ..route() },
+            VirtualRoute::new(network("198.51.100.0", 33)),
+        ] {
+            assert_eq!(with(wrong), [("routes", true)]);
+        }
+        let with = |rule| fields(Instance { rules: vec![rule], ..instance() });
+        let rule = || VirtualRule { from: Some(network("198.51.100.0", 24)), table: Some(7), ..VirtualRule::default() };
+        assert_eq!(with(rule()), []);
+        for wrong in [
+            VirtualRule { table: None, ..rule() },
+            VirtualRule { action: RouteAction::Prohibit, ..rule() },
+            VirtualRule { to: Some(network("2001:db8::", 32)), ..rule() },
+            VirtualRule { to: Some(network("2001:db8::", 129)), from: None, ..rule() },
+        ] {
+            assert_eq!(with(wrong), [("rules", true)]);
+        }
     }
 
     #[test]

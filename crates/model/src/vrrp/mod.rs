@@ -9,6 +9,7 @@ mod changes;
 mod check;
 mod group;
 mod notify;
+mod route;
 mod state;
 mod statistics;
 mod status;
@@ -19,6 +20,7 @@ pub use announcements::Announcements;
 pub use check::Problem;
 pub use group::SyncGroup;
 pub use notify::Notify;
+pub use route::{RouteAction, VirtualRoute, VirtualRule};
 pub use state::{InitialState, State, Version};
 pub use statistics::Statistics;
 pub use status::{Condition, ConditionKind, GroupStatus, InstanceStatus, MasterStatus, PeerStatus, Status};
@@ -78,6 +80,10 @@ pub struct Instance {
     pub addresses: Vec<VirtualAddress>,
     /// More addresses of the master, of any family, which adverts do not name (virtual_ipaddress_excluded).
     pub excluded: Vec<VirtualAddress>,
+    /// Routes of the master (virtual_routes).
+    pub routes: Vec<VirtualRoute>,
+    /// Rules of the master that say which routing table counts (virtual_rules).
+    pub rules: Vec<VirtualRule>,
     /// It may have no addresses at all (no_virtual_ipaddress).
     pub no_addresses: bool,
     /// The master takes packets to the virtual addresses for itself, even if it is not their owner (accept, no_accept).
@@ -129,6 +135,8 @@ impl Default for Instance {
             auth_pass: None,
             addresses: Vec::new(),
             excluded: Vec::new(),
+            routes: Vec::new(),
+            rules: Vec::new(),
             no_addresses: false,
             accept: true,
             source: None,

@@ -11,10 +11,13 @@ use std::{fmt, net::IpAddr, sync::Arc};
 pub enum Action {
     /// Send an advert.
     Transmit(Transmit),
-    /// Add the instance's addresses, those in adverts and the others; those that are there are no error.
+    /// Add the instance's addresses, those in adverts and the others, then its routes and rules; those that are there are no
+    /// error.
     AddAddresses(Arc<Instance>),
-    /// Remove them; those that are gone are no error.
+    /// Remove its rules, routes and addresses; those that are gone are no error.
     RemoveAddresses(Arc<Instance>),
+    /// Add the instance's routes and rules that are not there, but for those that are not tracked.
+    RestoreRoutes(Arc<Instance>),
     /// Tell neighbours where an address is: a gratuitous ARP, or an unsolicited neighbour advertisement.
     Announce {
         /// On which interface.

@@ -56,6 +56,8 @@ pub enum Input<'a> {
         /// The address.
         address: IpAddr,
     },
+    /// Some routes or rules of the machine have changed.
+    Routes,
 }
 
 /// A received packet, without its IP header.

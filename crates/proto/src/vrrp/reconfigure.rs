@@ -78,11 +78,13 @@ fn all(instance: &vrrp::Instance) -> impl Iterator<Item = &VirtualAddress> {
     instance.addresses.iter().chain(&instance.excluded)
 }
 
-/// The removal of addresses that are gone, if any are.
+/// The removal of addresses, routes and rules that are gone, if any are.
 fn removal(old: &vrrp::Instance, new: &vrrp::Instance) -> Option<Action> {
     let gone: Vec<VirtualAddress> = all(old).filter(|old| all(new).all(|new| new != *old)).cloned().collect();
-    let some = !gone.is_empty();
-    let only = vrrp::Instance { addresses: gone, excluded: Vec::new(), ..old.clone() };
+    let routes: Vec<_> = old.routes.iter().filter(|old| !new.routes.contains(old)).cloned().collect();
+    let rules: Vec<_> = old.rules.iter().filter(|old| !new.rules.contains(old)).cloned().collect();
+    let some = !gone.is_empty() || !routes.is_empty() || !rules.is_empty();
+    let only = vrrp::Instance { addresses: gone, excluded: Vec::new(), routes, rules, ..old.clone() };
     some.then(|| Action::RemoveAddresses(Arc::new(only)))
 }
 
@@ -113,8 +115,10 @@ impl Instance {
         if self.state == State::Master {
             // The others learn at once what is different.
             self.advert_at = self.advert_at.min(now);
-            if moved {
+            if moved || old.routes != new.routes || old.rules != new.rules {
                 actions.push_back(Action::AddAddresses(self.settings.clone()));
+            }
+            if moved {
                 self.announcer.begin(now);
             }
         }

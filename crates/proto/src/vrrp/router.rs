@@ -78,6 +78,7 @@ impl Router {
             }
             Input::Claimed { interface, address, by } => self.claimed(now, interface, address, by),
             Input::AddressLost { interface, address } => self.address_lost(now, interface, address),
+            Input::Routes => self.restore_routes(),
         }
         self.settle(now);
     }
@@ -363,6 +364,16 @@ impl Router {
             instance.conditions.log(now, "lost", Level::Warning, &mut self.actions, text);
             self.actions.push_back(Action::AddAddresses(instance.settings.clone()));
             instance.announcer.defend(now, address);
+        }
+    }
+
+    /// Ours may be among those that someone removed: what is there is not added again.
+    fn restore_routes(&mut self) {
+        for instance in self.instances.iter().filter(|instance| instance.state == State::Master) {
+            let settings = &instance.settings;
+            if settings.routes.iter().any(|route| !route.no_track) || settings.rules.iter().any(|rule| !rule.no_track) {
+                self.actions.push_back(Action::RestoreRoutes(settings.clone()));
+            }
         }
     }
 

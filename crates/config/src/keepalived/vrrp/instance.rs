@@ -4,6 +4,7 @@ use super::{
     Sources,
     address::{address, peer},
     notify,
+    route::{route, rule},
     strict::complied,
     track::track,
 };
@@ -54,6 +55,7 @@ pub(in crate::keepalived) fn instance(
     };
     let mut unicast = Unicast { check_source: defaults.check_unicast_src, ..Unicast::default() };
     let (mut interval, mut accept, mut speaks_unicast) = (None, None, false);
+    let (mut routes, mut rules) = (Vec::new(), Vec::new());
     for line in reading.block(statement) {
         let Some(keyword) = reading.keyword(Context::Instance, line) else { continue };
         let switch = match keyword {
@@ -111,6 +113,8 @@ pub(in crate::keepalived) fn instance(
             }
             "virtual_ipaddress" => addresses(line, &mut instance.addresses, reading),
             "virtual_ipaddress_excluded" => addresses(line, &mut instance.excluded, reading),
+            "virtual_routes" => routes.extend(reading.block(line)),
+            "virtual_rules" => rules.extend(reading.block(line)),
             "authentication" => password(line, &mut instance, reading),
             _ => {
                 let _ = announcement(keyword, line, &mut instance.announcements, reading)
@@ -122,6 +126,9 @@ pub(in crate::keepalived) fn instance(
     instance.unicast = speaks_unicast.then_some(unicast);
     instance.accept = accept.unwrap_or(!instance.strict);
     one_family(statement, &mut instance, reading);
+    let six = instance.is_ipv6();
+    instance.routes = routes.into_iter().filter_map(|line| route(line, six, reading)).collect();
+    instance.rules = rules.into_iter().filter_map(|line| rule(line, six, reading)).collect();
     if let Some((milliseconds, line)) = interval {
         advert_interval(milliseconds, line, &mut instance, reading);
     }

@@ -3,6 +3,7 @@
 mod address;
 mod group;
 mod instance;
+mod route;
 mod source;
 mod strict;
 mod track;
