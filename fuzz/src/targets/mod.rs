@@ -10,6 +10,7 @@ mod ipvsadm;
 mod keepalived_conf;
 mod neighbours;
 mod relvs_toml;
+mod vrrp_adverts;
 
 /// One of them.
 pub(crate) struct Target {
@@ -20,7 +21,7 @@ pub(crate) struct Target {
 }
 
 /// All of them.
-pub(crate) const TARGETS: [Target; 8] = [
+pub(crate) const TARGETS: [Target; 9] = [
     Target { name: "addresses", run: addresses::run },
     Target { name: "api", run: api::run },
     Target { name: "control_json", run: control_json::run },
@@ -29,4 +30,5 @@ pub(crate) const TARGETS: [Target; 8] = [
     Target { name: "keepalived_conf", run: keepalived_conf::run },
     Target { name: "neighbours", run: neighbours::run },
     Target { name: "relvs_toml", run: relvs_toml::run },
+    Target { name: "vrrp_adverts", run: vrrp_adverts::run },
 ];

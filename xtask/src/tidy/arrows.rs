@@ -45,6 +45,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "relvs-ipvsadm",
             "relvs-model",
             "relvs-net",
+            "relvs-proto",
         ],
     ),
     ("xtask", &[]),
