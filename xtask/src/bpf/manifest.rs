@@ -11,6 +11,10 @@ const HEAD: &str = "# Written by `cargo xtask bpf` together with the object besi
 /// The growth in verified instructions, in percent of the known maximum, that a build accepts unasked.
 const SLACK_PERCENT: u64 = 2;
 
+/// The most instructions that the verifier may go through in one program: a tenth of what the kernel lets it
+/// (BPF_COMPLEXITY_LIMIT_INSNS in include/linux/bpf.h). Another kernel counts otherwise, and the next change adds.
+pub(crate) const VERIFIED_LIMIT: u32 = 1_000_000 / 10;
+
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Manifest {
     pub(crate) object: Object,

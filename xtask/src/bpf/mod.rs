@@ -9,7 +9,7 @@ mod toolchain;
 
 use crate::shell;
 use anyhow::{Context as _, Result, ensure};
-use manifest::{Manifest, Object, Program};
+use manifest::{Manifest, Object, Program, VERIFIED_LIMIT};
 use measure::Measurement;
 use sources::Sources;
 use std::collections::BTreeMap;
@@ -106,6 +106,7 @@ pub(crate) fn build(growth: Growth) -> Result<()> {
         let known_programs = known.as_ref().map(|known| &known.program);
         let program = compare(known_programs, &measurement, growth == Growth::Allowed)
             .inspect_err(|_| print_kernels(known.as_ref()))?;
+        limited(&measurement)?;
         manifests.push(Manifest {
             object: Object { sha256: sources::sha256(object), bytes: object.len(), source_sha256: sources.sha256() },
             tools: toolchain.versions.clone(),
@@ -137,7 +138,13 @@ pub(crate) fn check() -> Result<()> {
     for (artifact, (file, object)) in ARTIFACTS.iter().zip(fresh(&sources, &toolchain, dir.path())?) {
         let manifest = artifact.manifest(root)?;
         match measure::measure(&file)? {
-            Some(measurement) => compare(Some(&manifest.program), &measurement, true).map(|_| ())?,
+            Some(measurement) => {
+                compare(Some(&manifest.program), &measurement, true)?;
+                // Another kernel counts otherwise.
+                if kernel()? == manifest.kernel {
+                    limited(&measurement)?;
+                }
+            }
             None => println!("not root: the programs were not loaded"),
         }
         if object == fs::read(root.join(artifact.object))? {
@@ -204,6 +211,19 @@ fn compare(
     Ok(next)
 }
 
+/// Fails if a program needs a tenth of the kernel's limit or more, whatever growth is allowed.
+fn limited(measurement: &Measurement) -> Result<()> {
+    let beyond = measurement.iter().filter(|(_, measured)| measured.verified >= VERIFIED_LIMIT);
+    let beyond: Vec<&str> = beyond.map(|(name, _)| name.as_str()).collect();
+    ensure!(
+        beyond.is_empty(),
+        "the verifier goes through {VERIFIED_LIMIT} instructions or more, a tenth of the kernel's limit, with {}: split \
+         it into stages or steps (ARCHITECTURE.md)",
+        beyond.join(", ")
+    );
+    Ok(())
+}
+
 fn print_kernels(known: Option<&Manifest>) {
     if let (Some(known), Ok(here)) = (known, kernel())
         && known.kernel != here
@@ -231,6 +251,24 @@ mod tests {
                 panic!("{error:#}");
             }
         }
+    }
+
+    #[test]
+    fn the_committed_programs_need_less_than_a_tenth_of_the_kernels_limit() {
+        for artifact in &ARTIFACTS {
+            for (name, program) in artifact.manifest(shell::root()).unwrap().program {
+                let verified = program.verified.max(program.verified_max);
+                assert!((1..VERIFIED_LIMIT).contains(&verified), "{name}: {verified}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_growth_goes_beyond_a_tenth_of_the_kernels_limit() {
+        let of = |verified| [("slow".to_owned(), manifest::Measured { verified, code_bytes: 8 })].into();
+        limited(&of(99_999)).unwrap();
+        let error = limited(&of(100_000)).unwrap_err().to_string();
+        assert!(error.contains("slow") && error.contains("tenth"), "{error}");
     }
 
     #[test]
