@@ -26,9 +26,11 @@ mod rules;
 mod sysctl;
 mod toml_file;
 mod web;
+mod written;
 
 pub use diagnostic::{Diagnostic, Severity};
 pub use format::Format;
 pub use lines::Location;
 pub use parsed::{MAX_DIAGNOSTICS, Parsed};
 pub use toml_file::{MAX_BYTES, MAX_FLOWS, MAX_WEIGHT, parse_toml, parse_toml_bytes};
+pub use written::relvs_toml;

@@ -21,6 +21,10 @@ impl Files for One<'_> {
     fn executable(&self, path: &str) -> bool {
         path.starts_with('/')
     }
+
+    fn program(&self, name: &str) -> Option<String> {
+        Some(format!("/usr/bin/{name}"))
+    }
 }
 
 pub(super) fn run(data: &[u8]) {

@@ -5,6 +5,22 @@ use super::text::Text;
 /// A quotation that does not end on its line; where it begins.
 pub(super) struct Unterminated(pub(super) usize);
 
+/// Where the comment of a line begins, if it has one: with `#` or `!` outside `"`.
+pub(crate) fn begins(line: &str) -> Option<usize> {
+    let mut quoted = false;
+    let mut escaped = false;
+    for (at, character) in line.char_indices() {
+        match character {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '"' => quoted = !quoted,
+            '#' | '!' if !quoted => return Some(at),
+            _ => {}
+        }
+    }
+    None
+}
+
 /// Takes away blanks at both ends, what follows `#` or `!` outside `"`, and the `\` of `\#` and `\!`. A `\` at the end stays, with
 /// no blank before it.
 pub(super) fn strip(line: &mut Text) -> Result<(), Unterminated> {

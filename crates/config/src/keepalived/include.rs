@@ -17,6 +17,11 @@ pub trait Files {
 
     /// Whether a program can be run.
     fn executable(&self, path: &str) -> bool;
+
+    /// Where a program is that is named without its folder; nowhere, if it is not looked for.
+    fn program(&self, _name: &str) -> Option<String> {
+        None
+    }
 }
 
 /// What a pattern means.

@@ -4,7 +4,7 @@ use super::{
     Document, Files, Host, Limits, Place, Statement,
     global::{Globals, global},
     keywords::Context,
-    lvs::{Around, group, service},
+    lvs::{Around, Found, group, service},
     reading::{Reading, Remark, Verdict, keep},
     vrrp::{self, Places, Sources},
 };
@@ -17,7 +17,10 @@ use relvs_model::{
     health::{self, Check, Probe, Script, ServerHealth, Tls},
     vrrp::{Instance, Notify, Settings},
 };
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// What a file means.
 #[derive(Clone, Debug, Default)]
@@ -35,6 +38,19 @@ pub struct Keepalived {
     pub remarks: Vec<Remark>,
     /// How bad it is.
     pub verdict: Verdict,
+    /// Where it all stands.
+    pub places: Written,
+}
+
+/// Where the parts of a state are written, each in the order in which they are in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// `global_defs`, each.
+    pub global: Vec<Place>,
+    /// Services, each with its servers. Those of a group stand where the service of the group does.
+    pub services: Vec<(Place, Vec<Place>)>,
+    /// Virtual routers, groups of them, and what they track, by name.
+    pub named: BTreeMap<String, Place>,
 }
 
 impl Keepalived {
@@ -99,11 +115,13 @@ impl Keepalived {
             tls(statement, &mut around.tls, &mut reading);
         }
         let mut services: Vec<Service> = Vec::new();
+        let mut written = Vec::new();
         let mut keys = BTreeSet::new();
         for statement in &all.services {
-            for service in service(statement, &around, &mut reading) {
+            for Found { service, place, servers } in service(statement, &around, &mut reading) {
                 if keys.insert(service.key) {
                     services.push(service);
+                    written.push((place, servers));
                 } else {
                     let fault = Fault::new(format!("the service {} is there twice", service.key));
                     reading.warning(statement.keyword.place, fault.help("remove one of them; the first counts"));
@@ -119,11 +137,17 @@ impl Keepalived {
         let mail = told.mail.filter(|_| alert);
         let notify = health::Notify { fifo: told.checker_fifo, mail, ..health::Notify::default() };
         let mut state = State { notify, vrrp: settings, timeouts: defaults.timeouts, services, ..State::default() };
-        let scripts = users(&mut state, &globals);
+        let scripts = users(&mut state, &globals, files);
         if scripts.iter().any(|script| files.executable(script)) && !all.secure() {
             verdict = verdict.max(Verdict::Insecure);
         }
-        Keepalived { state, globals, diagnostics, remarks, verdict, document }
+        let sources = all.scripts.iter().chain(&all.files).chain(&all.processes);
+        let named =
+            sources.filter_map(|statement| Some((statement.arguments.first()?.text.clone(), statement.keyword.place)));
+        places.extend(named.collect::<Vec<_>>());
+        let global = all.global.iter().map(|statement| statement.keyword.place).collect();
+        let places = Written { global, services: written, named: places };
+        Keepalived { state, globals, diagnostics, remarks, verdict, places, document }
     }
 }
 
@@ -253,9 +277,14 @@ fn has_scripts(health: &ServerHealth) -> bool {
 }
 
 /// Gives scripts that name no user that of `script_user`. Gives the programs of all.
-fn users(state: &mut State, globals: &Globals) -> BTreeSet<String> {
+fn users(state: &mut State, globals: &Globals, files: &dyn Files) -> BTreeSet<String> {
     let mut programs = BTreeSet::new();
     let mut run = |script: &mut Script| {
+        if let Some(program) = script.command.first_mut().filter(|program| !program.contains('/'))
+            && let Some(found) = files.program(program)
+        {
+            *program = found;
+        }
         if script.user.is_none()
             && let Some((user, group)) = &globals.script_user
         {

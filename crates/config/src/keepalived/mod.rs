@@ -24,11 +24,12 @@ mod vrrp;
 mod words;
 
 pub use block::Statement;
+pub(crate) use comment::begins as comment_begins;
 pub use global::Globals;
 pub use include::{Files, Found};
 pub use keywords::{Context, Keyword, Support};
 pub use limits::Limits;
-pub use meaning::Keepalived;
+pub use meaning::{Keepalived, Written};
 pub use reading::{Remark, Verdict};
 pub use text::Place;
 pub use words::{Unclosed, Word, shell_words};

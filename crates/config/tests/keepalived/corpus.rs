@@ -29,23 +29,27 @@ impl Files for Alone {
     fn executable(&self, _: &str) -> bool {
         true
     }
+
+    fn program(&self, name: &str) -> Option<String> {
+        Some(format!("/usr/bin/{name}"))
+    }
 }
 
 /// A file by its name and its bytes.
-struct Example {
-    name: String,
-    bytes: Vec<u8>,
+pub(crate) struct Example {
+    pub(crate) name: String,
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl Example {
-    fn read(&self) -> Keepalived {
+    pub(crate) fn read(&self) -> Keepalived {
         let files = Alone(Memory([(self.name.clone(), self.bytes.clone())].into()));
         Keepalived::read(&files, &self.name, &host())
     }
 }
 
 /// The files of a folder by their names; none if it is not there.
-fn examples(folder: &Path) -> Option<Vec<Example>> {
+pub(crate) fn examples(folder: &Path) -> Option<Vec<Example>> {
     let mut found: Vec<Example> = fs::read_dir(folder)
         .ok()?
         .map(|entry| entry.unwrap().path())
@@ -59,7 +63,7 @@ fn examples(folder: &Path) -> Option<Vec<Example>> {
     Some(found)
 }
 
-fn own() -> PathBuf {
+pub(crate) fn own() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus/keepalived")
 }
 

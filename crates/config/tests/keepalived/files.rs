@@ -45,6 +45,10 @@ impl Files for Memory {
     fn executable(&self, path: &str) -> bool {
         path.starts_with("/bin/")
     }
+
+    fn program(&self, name: &str) -> Option<String> {
+        Some(format!("/usr/bin/{name}"))
+    }
 }
 
 pub(crate) fn host() -> Host {

@@ -8,6 +8,7 @@
 )]
 
 mod bounds;
+mod convert;
 mod corpus;
 mod files;
 mod golden;

@@ -4,7 +4,7 @@ use crate::files::{host, memory, said};
 use relvs_config::keepalived::{Keepalived, Support, Verdict};
 use relvs_model::{
     Method, Protocol, Scheduler, Service,
-    health::{Check, HttpVersion, Probe, Script, ServerHealth},
+    health::{Check, HttpVersion, Probe, Script, ServerHealth, ServiceHealth},
     vrrp::{InitialState, TrackSource, Version},
 };
 
@@ -39,7 +39,8 @@ fn a_service_has_keepaliveds_defaults() {
     );
     let [service] = read.state.services.as_slice() else { panic!("{:?}", read.state.services) };
     assert_eq!(service.key.to_string(), "192.0.2.100:80/tcp");
-    assert_eq!((service.scheduler, service.persistence, service.health.is_none()), (Scheduler::Wrr, None, true));
+    assert_eq!((service.scheduler, service.persistence), (Scheduler::Wrr, None));
+    assert_eq!(service.health.as_deref(), Some(&ServiceHealth::default()), "a service with checks has a quorum of 1");
     let servers: Vec<_> = service.servers.iter().map(|s| (s.port, s.weight, s.method)).collect();
     assert_eq!(servers, [(8080, 1, Method::Nat), (80, 3, Method::Nat)]);
     let timing = checks(service, 0)[0].timing;
@@ -113,6 +114,20 @@ fn checkers_have_defaults_of_their_own() {
     assert_eq!(timing("SMTP_CHECK { }"), (2, 1_000));
     assert_eq!(timing("UDP_CHECK { payload 0A 1 }"), (2, 1_000));
     assert_eq!(timing("PING_CHECK { retry 5 }"), (6, 1_000));
+}
+
+#[test]
+fn checks_ask_the_port_that_is_written() {
+    let read = fine(
+        "virtual_server fwmark 7 {\n lb_algo rr\n lb_kind DR\n real_server 10.0.0.1 80 {\n TCP_CHECK { }\n PING_CHECK { }\n }\n}\n",
+    );
+    let service = &read.state.services[0];
+    let ports: Vec<Option<u16>> = checks(service, 0).iter().map(|check| check.target.port).collect();
+    assert_eq!(
+        (service.servers[0].port, ports),
+        (0, vec![Some(80), None]),
+        "packets go to the port that was asked for"
+    );
 }
 
 #[test]

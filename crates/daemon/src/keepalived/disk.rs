@@ -72,8 +72,13 @@ impl Files for Disk {
         if path.contains('/') {
             return runs(Path::new(path));
         }
+        self.program(path).is_some()
+    }
+
+    fn program(&self, name: &str) -> Option<String> {
         let folders: Vec<PathBuf> = env::var_os("PATH").iter().flat_map(env::split_paths).collect();
-        !path.is_empty() && folders.iter().any(|folder| runs(&folder.join(path)))
+        let absolute = folders.iter().filter(|folder| !name.is_empty() && folder.is_absolute());
+        absolute.map(|folder| folder.join(name).display().to_string()).find(|path| self.executable(path))
     }
 }
 

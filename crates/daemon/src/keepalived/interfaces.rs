@@ -156,6 +156,10 @@ mod tests {
         fn executable(&self, _: &str) -> bool {
             true
         }
+
+        fn program(&self, name: &str) -> Option<String> {
+            Some(format!("/usr/bin/{name}"))
+        }
     }
 
     fn link(index: u32, name: &str, parent: Option<u32>) -> Link {

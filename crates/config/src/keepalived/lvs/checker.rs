@@ -349,7 +349,6 @@ fn file(statement: &Statement, around: &Around, reading: &mut Reading<'_>) -> Ve
     };
     let weight = weight.map_or(*default, |(weight, reverse)| if reverse { -weight } else { weight });
     let probe = Probe::File(FileProbe { path: path.clone(), weight });
-    let timing =
-        Timing { fall: 1, rise: 1, interval_ms: 1_000, retry_interval_ms: 0, warmup_ms: 0, ..Timing::default() };
+    let timing = Timing { fall: 1, rise: 1, interval_ms: 1_000, warmup_ms: 0, ..Timing::default() };
     vec![Check { probe, target: Target::default(), timing }]
 }

@@ -7,7 +7,7 @@ mod service;
 mod settings;
 
 pub(super) use group::{Group, group};
-pub(super) use service::service;
+pub(super) use service::{Found, service};
 
 use relvs_model::health::Tls;
 use std::collections::BTreeMap;

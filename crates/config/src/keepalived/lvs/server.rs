@@ -3,7 +3,7 @@
 use super::{Around, checker::checker, settings::Given};
 use crate::{
     keepalived::{
-        Statement,
+        Place, Statement,
         keywords::Context,
         reading::{Reading, keep},
     },
@@ -18,6 +18,7 @@ use std::{net::IpAddr, sync::Arc};
 
 /// A server as it is written.
 pub(super) struct ServerDraft {
+    pub(super) place: Place,
     pub(super) address: IpAddr,
     /// None: the service's.
     pub(super) port: Option<u16>,
@@ -75,8 +76,17 @@ pub(super) fn server(
     reading: &mut Reading<'_>,
 ) -> Option<ServerDraft> {
     let (address, port) = endpoint(statement, 0, reading)?;
-    let mut draft =
-        ServerDraft { address, port, weight: None, method: None, upper_threshold: 0, lower_threshold: 0, health: None };
+    let place = statement.keyword.place;
+    let mut draft = ServerDraft {
+        place,
+        address,
+        port,
+        weight: None,
+        method: None,
+        upper_threshold: 0,
+        lower_threshold: 0,
+        health: None,
+    };
     let mut health = ServerHealth::default();
     let mut given = Given::default();
     let mut checkers = Vec::new();

@@ -7,8 +7,9 @@ use super::{
     settings::Given,
 };
 use crate::{
+    address::one_machine,
     keepalived::{
-        Statement,
+        Place, Statement,
         keywords::Context,
         reading::{Reading, keep},
     },
@@ -17,7 +18,7 @@ use crate::{
 };
 use relvs_model::{
     Method, Netmask, Persistence, Protocol, Scheduler, SchedulerFlags, Server, Service, ServiceKey,
-    health::{Script, ServerHealth, ServiceHealth},
+    health::{Check, Probe, Script, ServerHealth, ServiceHealth},
 };
 use std::{
     borrow::Cow,
@@ -48,12 +49,15 @@ struct Draft {
     servers: Vec<ServerDraft>,
 }
 
+/// A service, and where it and its servers are written.
+pub(in crate::keepalived) struct Found {
+    pub(in crate::keepalived) service: Service,
+    pub(in crate::keepalived) place: Place,
+    pub(in crate::keepalived) servers: Vec<Place>,
+}
+
 /// Reads a service, or those of its group.
-pub(in crate::keepalived) fn service(
-    statement: &Statement,
-    around: &Around,
-    reading: &mut Reading<'_>,
-) -> Vec<Service> {
+pub(in crate::keepalived) fn service(statement: &Statement, around: &Around, reading: &mut Reading<'_>) -> Vec<Found> {
     let members = members(statement, around, reading);
     let servers = reading.block(statement).iter().filter(|line| line.keyword.text == "real_server").count();
     if !reading.room.take(members.as_ref().map_or(1, |members| members.len()), servers) {
@@ -86,12 +90,12 @@ pub(in crate::keepalived) fn service(
             Member::Address(address, port) => ServiceKey::listen(protocol, address, port),
             Member::Mark(mark, six) => ServiceKey::mark(mark, six.or(draft.six).unwrap_or_else(|| draft.is_ipv6())),
         };
-        if let Some(mut service) = made(&draft, key, scheduler, statement, reading) {
+        if let Some(mut found) = made(&draft, key, scheduler, statement, reading) {
             // Scripts of a group are run once, not for each of its addresses.
             if !services.is_empty() {
-                silence(&mut service);
+                silence(&mut found.service);
             }
-            services.push(service);
+            services.push(found);
         }
     }
     services
@@ -188,7 +192,11 @@ fn made(
     scheduler: Scheduler,
     statement: &Statement,
     reading: &mut Reading<'_>,
-) -> Option<Service> {
+) -> Option<Found> {
+    if let Some(Err(fault)) = key.address().map(|vip| one_machine("the VIP", vip)) {
+        reading.fault(Reading::place(statement, 0), fault.help("no packet for it comes to a director; it is left out"));
+        return None;
+    }
     let method = draft.method.unwrap_or(Method::Nat);
     let weight = draft.weight.unwrap_or(1);
     let persistence = draft
@@ -200,17 +208,26 @@ fn made(
         return None;
     }
     let mut servers: Vec<Server> = Vec::new();
+    let mut places = Vec::new();
     for draft_server in &draft.servers {
         let mut server = draft_server.made(key.port(), method, weight);
+        if !can_be(&server, key, draft_server.place, reading) {
+            continue;
+        }
         if server.address.is_ipv4() != key.is_ipv4() {
             let fault = Fault::new(format!("the server {} is not of the family of {key}", server.address));
             reading.fault(statement.keyword.place, fault.help("servers have the VIP's family; it is left out"));
             continue;
         }
-        if server.method != Method::Nat && server.port != key.port() && key.port() != 0 {
-            let fault =
-                Fault::new(format!("the server {} gets packets on port {} of {key}", server.address, key.port()));
-            reading.warning(statement.keyword.place, fault.help("only NAT changes the port; its own port is not used"));
+        if server.method != Method::Nat && server.port != key.port() {
+            // Of a mark, or of all ports, every server has the port that the client asked for.
+            if key.port() != 0 {
+                let fault =
+                    Fault::new(format!("the server {} gets packets on port {} of {key}", server.address, key.port()));
+                let help = "only NAT changes the port; its own port is not used";
+                reading.warning(statement.keyword.place, fault.help(help));
+            }
+            asked_at(&mut server);
             server.port = key.port();
         } else if server.method == Method::Nat && server.port == 0 && key.port() != 0 {
             let fault = Fault::new(format!(
@@ -222,19 +239,82 @@ fn made(
             server.port = key.port();
         }
         servers.push(server);
+        places.push(draft_server.place);
     }
     let mut health = draft.health.clone();
-    health.sorry = draft.sorry.map(|(address, port)| {
-        Server::new(address, port.unwrap_or(key.port()), 1, draft.sorry_method.unwrap_or(method))
-    });
-    let health = (health != ServiceHealth::default()).then(|| Arc::new(health));
-    Some(Service {
+    health.sorry = sorry(draft, key, method, statement, reading);
+    let checked = servers.iter().any(|server| server.health.as_ref().is_some_and(|health| !health.checks.is_empty()));
+    let health = (checked || health != ServiceHealth::default()).then(|| Arc::new(health));
+    let service = Service {
         flags: draft.flags,
         persistence,
         one_packet: draft.one_packet && key.protocol().is_none_or(|protocol| protocol == Protocol::Udp),
         health,
         ..Service::new(key, scheduler, servers)
-    })
+    };
+    Some(Found { service, place: statement.keyword.place, servers: places })
+}
+
+/// Whether a check asks a port, which is the server's if the check has none of its own.
+fn has_port(check: &Check) -> bool {
+    !matches!(check.probe, Probe::Ping(_) | Probe::Misc(_) | Probe::File(_))
+}
+
+/// Its checks ask the port that is written, though packets do not go there.
+fn asked_at(server: &mut Server) {
+    let without = |check: &Check| has_port(check) && check.target.port.is_none();
+    if let Some(health) = server.health.as_mut().filter(|health| health.checks.iter().any(without)) {
+        for check in Arc::make_mut(health).checks.iter_mut().filter(|check| without(check)) {
+            check.target.port = Some(server.port);
+        }
+    }
+}
+
+/// Whether a server can be one of this service; told if it cannot.
+fn can_be(server: &Server, key: ServiceKey, place: Place, reading: &mut Reading<'_>) -> bool {
+    let mut checks = server.health.iter().flat_map(|health| &health.checks);
+    let fault = if let Err(fault) = one_machine("the server's address", server.address) {
+        fault.help("write one that other machines reach; it is left out")
+    } else if Some(server.address) == key.address() {
+        let fault = Fault::new(format!("the server's address {} is the VIP itself", server.address));
+        fault.help("write the address that the server alone has: the director serves nobody itself; it is left out")
+    } else if server.port == 0 && checks.any(|check| check.target.port.is_none() && has_port(check)) {
+        let fault =
+            Fault::new(format!("a check of {} has no port to ask, so the server is always down", server.address));
+        fault.help("add `connect_port`; it is left out")
+    } else {
+        return true;
+    };
+    reading.fault(place, fault);
+    false
+}
+
+/// The sorry server, of the service's method if it has none of its own.
+fn sorry(
+    draft: &Draft,
+    key: ServiceKey,
+    method: Method,
+    statement: &Statement,
+    reading: &mut Reading<'_>,
+) -> Option<Server> {
+    let (address, port) = draft.sorry?;
+    let method = draft.sorry_method.unwrap_or(method);
+    let own = port.unwrap_or(key.port());
+    if let Err(fault) = one_machine("the sorry server's address", address) {
+        reading.fault(statement.keyword.place, fault.help("write one that other machines reach; it is left out"));
+        return None;
+    }
+    if address.is_ipv4() != key.is_ipv4() || Some(address) == key.address() {
+        let fault = Fault::new(format!("the sorry server {address} cannot be one of {key}"));
+        reading.fault(statement.keyword.place, fault.help("write an address of the VIP's family, not the VIP"));
+        return None;
+    }
+    let port = if method == Method::Nat { own } else { key.port() };
+    if port != own {
+        let fault = Fault::new(format!("the sorry server {address} gets packets on port {port} of {key}"));
+        reading.warning(statement.keyword.place, fault.help("only NAT changes the port; its own port is not used"));
+    }
+    Some(Server::new(address, port, 1, method))
 }
 
 /// A member of a group after the first runs no scripts.

@@ -1,0 +1,60 @@
+//! relvs.toml made of keepalived.conf: it means the same, and has its comments.
+
+use crate::corpus::{Example, examples, own};
+use relvs_config::{Severity, parse_toml, relvs_toml};
+use std::path::Path;
+
+fn converted(text: &str) -> String {
+    let example = Example { name: "k.conf".to_owned(), bytes: text.as_bytes().to_vec() };
+    relvs_toml(&example.read(), &[])
+}
+
+/// What is not the same, if something is not.
+fn difference(example: &Example) -> Option<String> {
+    let read = example.read();
+    let text = relvs_toml(&read, &[]);
+    let parsed = parse_toml("relvs.toml", &text);
+    let errors = parsed.diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error);
+    let errors: Vec<String> = errors.map(ToString::to_string).collect();
+    if parsed.state == read.state && errors.is_empty() {
+        return None;
+    }
+    let shown = |state| format!("{state:#?}");
+    let (meant, found) = (shown(&read.state), shown(&parsed.state));
+    let at = meant.lines().zip(found.lines()).find(|(meant, found)| meant != found);
+    Some(format!("{}: {errors:?} {at:?}\n{text}", example.name))
+}
+
+#[test]
+fn what_is_converted_means_the_same() {
+    let written = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/keepalived_conf");
+    let mut count = 0;
+    let mut different = Vec::new();
+    for folder in [written, own()] {
+        let Some(examples) = examples(&folder) else {
+            println!("skipped: {} is not there", folder.display());
+            continue;
+        };
+        count += examples.len();
+        different.extend(examples.iter().filter_map(difference));
+    }
+    println!("{count} files");
+    assert!(different.is_empty(), "{}", different.join("\n"));
+}
+
+#[test]
+fn comments_stand_at_their_blocks() {
+    let text = "! The web\n\nglobal_defs { # for all\n router_id lb1   # its name\n}\n\n# not of the service\n\n# the site\n! is busy\n\
+        virtual_server 192.0.2.100 80 { # VIP\n lb_algo rr\n protocol TCP\n #persistence_timeout 50\n # the first\n real_server 10.0.0.1 80 {\n\
+        TCP_CHECK {\n retry 3 # often\n }\n } # end\n real_server 10.0.0.2 80 { }\n}\nvrrp_instance V { # \"main\" # one\n interface eth0\n}\n";
+    let page = converted(text);
+    let expected = "# From k.conf, by `relvs convert`.\n# The web\n\n\
+        # The interfaces of clients and servers: name them here, or by `relvs run --interface`.\n# [director]\n# interfaces = [\"eth0\", \"eth1\"]\n\n\
+        # global_defs: for all\n# router_id: its name\n# not of the service\n\n\
+        # the site\n# is busy\n# virtual_server: VIP\n[[service]]\nlisten = \"192.0.2.100:80/tcp\"\nscheduler = \"rr\"\nmethod = \"nat\"\n\n\
+        # persistence_timeout 50\n# the first\n# retry: often\n# end\n[[service.server]]\naddress = \"10.0.0.1\"\n\n\
+        [service.server.check]\ntype = \"tcp\"\ninterval = \"1m\"\nfall = 4\n";
+    assert!(page.starts_with(expected), "{page}\n---\n{expected}");
+    // What stands in a block that was left out is not lost.
+    assert!(page.ends_with("# vrrp_instance: \"main\" # one\n"), "{page}");
+}
