@@ -1,6 +1,7 @@
 //! The configuration as the daemon takes it: a file, and what the command line says beside it.
 
 use crate::keepalived;
+use crate::rights::Rights;
 use relvs_config::{Format, MAX_FLOWS, Parsed, parse_toml_bytes};
 use relvs_model::{Director, State, XdpMode};
 use relvs_net::Network;
@@ -87,6 +88,8 @@ pub(crate) fn read(source: &Source, before: Option<&Taken>) -> Result<Loaded, Ve
         }
     }
     loaded.state.director = source.over(loaded.state.director);
+    let lacks = Rights::here().map(|rights| rights.lacking(&loaded.state)).unwrap_or_default();
+    loaded.warnings.extend(lacks.into_iter().map(|lack| format!("{}; {}", lack.message, lack.remedy)));
     Ok(loaded)
 }
 

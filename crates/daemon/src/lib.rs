@@ -13,6 +13,7 @@ pub mod health;
 pub mod keepalived;
 mod metrics;
 pub mod realserver;
+mod rights;
 mod run;
 mod server;
 mod service_manager;

@@ -11,10 +11,7 @@ use crate::{
 };
 use relvs_config::Format;
 use relvs_net::{Event, Events};
-use rustix::{
-    event::{PollFd, PollFlags},
-    thread::CapabilitySet,
-};
+use rustix::event::{PollFd, PollFlags};
 use std::{
     io,
     path::PathBuf,
@@ -70,10 +67,6 @@ pub fn run(options: &Options) -> Result<(), Error> {
         tracing::warn!("{warning}");
     }
     let run_dir = &options.run_dir;
-    let missing = missing_capabilities();
-    if !missing.is_empty() {
-        tracing::warn!("not permitted: {}; the kernel will refuse what needs it", missing.join(", "));
-    }
     let here = |e: io::Error| Error::one(format!("{}: {e}", run_dir.display()));
     let Some(_lock) = files::lock(run_dir).map_err(here)? else {
         return Err(Error::one(format!(
@@ -98,19 +91,6 @@ pub fn run(options: &Options) -> Result<(), Error> {
     let ended = runtime.block_on(serve(director, questions, outcomes, events, options));
     beside.shutdown_timeout(CLIENTS);
     ended
-}
-
-/// Which capabilities a director needs and this process lacks. To mount the bpffs, where it is not yet, is one more matter.
-fn missing_capabilities() -> Vec<&'static str> {
-    let needed = [
-        (CapabilitySet::BPF, "CAP_BPF"),
-        (CapabilitySet::NET_ADMIN, "CAP_NET_ADMIN"),
-        // The verifier follows pointers into packets and tables as the programs have them.
-        (CapabilitySet::PERFMON, "CAP_PERFMON"),
-    ];
-    // Where they cannot be asked for, the kernel's refusals will say what is missing.
-    let Ok(sets) = rustix::thread::capabilities(None) else { return Vec::new() };
-    needed.into_iter().filter(|(one, _)| !sets.effective.contains(*one)).map(|(_, name)| name).collect()
 }
 
 async fn serve(

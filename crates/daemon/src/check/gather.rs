@@ -4,7 +4,7 @@ use super::{
     Request,
     machine::{Machine, View},
 };
-use crate::realserver::answers::ask_each;
+use crate::{realserver::answers::ask_each, rights::Rights};
 use relvs_api::Client;
 use relvs_model::State;
 use relvs_net::{Error, Link, Network, Resolution, sysctl};
@@ -12,6 +12,8 @@ use std::{
     collections::BTreeSet,
     fs,
     net::IpAddr,
+    os::unix::net::UnixStream,
+    path::Path,
     thread,
     time::{Duration, Instant},
 };
@@ -29,6 +31,7 @@ pub(super) fn machine(state: &State, request: &Request) -> Result<Machine, Error
         ours: relvs_dataplane::left_attached(&request.run_dir).into_iter().collect(),
         has_tables: request.run_dir.join("shape.json").exists(),
         memory: fs::read_to_string("/proc/meminfo").ok().and_then(|text| memory(&text)),
+        daemon: daemon(&request.run_dir),
         kernel: fs::read_to_string("/proc/sys/kernel/osrelease").ok().and_then(|text| kernel(&text)),
         ..Machine::default()
     };
@@ -58,6 +61,13 @@ pub(super) fn machine(state: &State, request: &Request) -> Result<Machine, Error
     // Last, because the questions above made the kernel learn some.
     machine.neighbours = network.neighbours()?;
     Ok(machine)
+}
+
+/// What the director may do that has the control socket.
+fn daemon(run_dir: &Path) -> Option<Rights> {
+    let socket = UnixStream::connect(relvs_api::socket(run_dir)).ok()?;
+    let process = nix::sys::socket::getsockopt(&socket, nix::sys::socket::sockopt::PeerCredentials).ok()?.pid();
+    Rights::of(&fs::read_to_string(format!("/proc/{process}/status")).ok()?)
 }
 
 /// The ways to all servers: those whose neighbour is not known yet are given their time.

@@ -20,6 +20,9 @@ pub(super) fn judge(view: &View<'_>) -> Vec<Finding> {
         let message = format!("nobody was asked whether servers are there and who answers for the VIPs: {why}");
         found.push(Finding::warning(Place::File, message, "or look at the file alone, by --offline"));
     }
+    for lack in view.machine.daemon.iter().flat_map(|daemon| daemon.lacking(view.state)) {
+        found.push(Finding::warning(Place::File, lack.message, lack.remedy));
+    }
     found.extend(memory(view));
     found
 }

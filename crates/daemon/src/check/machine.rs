@@ -1,5 +1,6 @@
 //! A machine and its links, as far as a configuration can be held against them. Described, never asked.
 
+use crate::rights::Rights;
 use relvs_model::State;
 use relvs_net::{Address, Link, Mac, Neighbour, Resolution, XdpFeatures, mac_text};
 use std::{
@@ -29,6 +30,8 @@ pub(super) struct Machine {
     pub(super) has_tables: bool,
     /// Bytes of memory: what could be had now, and all there is.
     pub(super) memory: Option<(u64, u64)>,
+    /// The rights of the director that runs with this run directory, if one does.
+    pub(super) daemon: Option<Rights>,
     /// The kernel's version, first and second number.
     pub(super) kernel: Option<(u32, u32)>,
 }

@@ -13,6 +13,7 @@ mod path;
 mod probe;
 mod prober;
 pub(crate) mod program;
+mod rights;
 mod tls;
 
 pub use notify::{Notifier, Told, Voice};

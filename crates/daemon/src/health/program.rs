@@ -3,6 +3,7 @@
 //! Each has a process group of its own, which is ended when the time is over or nobody waits any more. A program that hangs, prints
 //! without end or leaves children behind costs a place for its time and nothing else.
 
+use super::rights;
 use nix::{
     errno::Errno,
     sys::signal::{Signal, killpg},
@@ -11,7 +12,6 @@ use nix::{
 use relvs_model::health::Script;
 use std::{
     collections::HashSet,
-    io,
     os::unix::process::ExitStatusExt as _,
     process::Stdio,
     sync::{Mutex, PoisonError},
@@ -95,14 +95,7 @@ impl Programs {
             .process_group(0)
             .kill_on_drop(true);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        if let Some(gid) = gid {
-            command.gid(gid);
-        }
-        if let Some(uid) = uid {
-            // The standard library gives up supplementary groups with it.
-            command.uid(uid);
-        }
-        let mut child = command.spawn().map_err(|e| format!("{program}: {}", not_run(&e)))?;
+        let mut child = rights::start(&mut command, uid, gid).map_err(|why| format!("{program}: {why}"))?;
         let group = ProcessGroup::of(&child);
         let (mut out, mut err) = (Tail::default(), Tail::default());
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
@@ -159,14 +152,6 @@ impl Programs {
         } else if known.len() < SLOW_MAX {
             known.insert(script.clone());
         }
-    }
-}
-
-fn not_run(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::NotFound => "there is no such program".to_owned(),
-        io::ErrorKind::PermissionDenied => "it may not be run".to_owned(),
-        _ => error.to_string(),
     }
 }
 

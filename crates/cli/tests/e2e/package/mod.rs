@@ -140,9 +140,9 @@ fn the_package_from_its_installation_to_its_removal() {
     machine.check("systemctl enable --now relvs");
     let user = machine.check("id -u relvs");
     assert_eq!(it.daemon("Uid"), [user.trim(); 4].join("\t"));
-    // CAP_NET_ADMIN, CAP_PERFMON, CAP_BPF.
-    let three = format!("{:016x}", 1u64 << 12 | 1 << 38 | 1 << 39);
-    assert_eq!(["CapEff", "CapPrm", "CapBnd"].map(|set| it.daemon(set)), [&three; 3].map(Clone::clone));
+    // CAP_NET_ADMIN, CAP_NET_RAW, CAP_PERFMON, CAP_BPF.
+    let four = format!("{:016x}", 1u64 << 12 | 1 << 13 | 1 << 38 | 1 << 39);
+    assert_eq!(["CapEff", "CapPrm", "CapBnd"].map(|set| it.daemon(set)), [&four; 3].map(Clone::clone));
     assert_eq!(it.service("StatusText"), "2 services, 4 servers, serving eth0 (generic)");
     assert!(machine.check("journalctl _COMM=relvs -o verbose").contains("TARGET=relvs_daemon"), "the log has fields");
     until("every server is reachable", || it.status().services.iter().flat_map(|s| &s.servers).all(is_ready));
@@ -223,4 +223,54 @@ fn ipvsadms_names_and_rules() {
     machine.check("dpkg --purge relvs-ipvsadm relvs");
     assert!(!machine.path("/usr/sbin/ipvsadm").is_symlink() && !it.is_attached());
     assert!(Path::new(&machine.path("/etc/ipvsadm.rules")).exists(), "the administrator's own");
+}
+
+/// What checks and programs may do under the unit, and what they may when the administrator wants it.
+#[test]
+fn checks_and_programs_have_the_rights_that_they_are_given() {
+    let services = [tcp(80, "rr", &[("s1", Method::Dr, 1)])];
+    let Some(it) = Installed::new(&services) else { return };
+    let Installed { machine, bed } = &it;
+    let vip = bed.vips[0];
+    let pace = "interval = \"200ms\"\nwarmup = 0\n";
+    // Programs say as whom they run, which groups they have, and which capabilities.
+    let tell = "id -un; id -Gn; grep CapEff /proc/self/status";
+    let own = format!("type = \"misc\"\n{pace}command = [\"/bin/sh\", \"-c\", \"({tell}) > /run/relvs/own\"]");
+    let others = format!(
+        "type = \"misc\"\n{pace}user = \"nobody\"\ncommand = [\"/bin/sh\", \"-c\", \"echo $({tell}); test $(id -un) = nobody; exit 1\"]"
+    );
+    let through = format!("type = \"tcp\"\n{pace}through_data_path = true");
+    let checks = ["type = \"ping\"", "type = \"tcp\"", &own, &others, &through];
+    let checks: String = checks.iter().map(|check| format!("[[service.check]]\n{check}\n")).collect();
+    let section = bed.section(vip, &format!("listen = \"{vip}:80/tcp\"\nmethod = \"dr\"\n{checks}"), &[("s1", "")]);
+    it.write("/etc/relvs/relvs.toml", &(configuration::head(&bed.lab, "d1", "") + &section));
+    machine.check("systemctl start relvs");
+    let last = |check: usize| {
+        let checks = it.status().checks.swap_remove(0).servers.swap_remove(0).checks;
+        let check = checks.into_iter().nth(check).unwrap();
+        if check.up && check.known { Ok(()) } else { Err(check.error.unwrap_or_default()) }
+    };
+    for check in 0..3 {
+        until("a check that needs nothing more succeeds", || last(check) == Ok(()));
+    }
+    let told = std::fs::read_to_string(machine.path("/run/relvs/own")).unwrap();
+    assert_eq!(told, "relvs\nrelvs\nCapEff:\t0000000000000000\n", "it is the daemon's user, without its capabilities");
+    let lacks = ["it lacks CAP_SETUID and CAP_SETGID", "permitted"];
+    for (check, lack) in (3..).zip(lacks) {
+        until("the others say why not", || last(check).is_err_and(|why| why.contains(lack)));
+    }
+    let warned = machine.check("relvs check /etc/relvs/relvs.toml") + &machine.journal();
+    for lack in ["the daemon lacks CAP_SETGID, CAP_SETUID; give it", "the daemon lacks CAP_SYS_ADMIN; give it"] {
+        assert!(warned.contains(lack), "{warned}");
+    }
+
+    machine
+        .check("install -D -m 644 -t /etc/systemd/system/relvs.service.d /usr/share/relvs/systemd/script-users.conf");
+    machine.check("install -m 644 -t /etc/systemd/system/relvs.service.d /usr/share/relvs/systemd/data-path.conf");
+    machine.check("systemctl daemon-reload");
+    machine.check("systemctl restart relvs");
+    until("the VIP is asked at the server", || last(4) == Ok(()));
+    let said = "nobody nogroup CapEff: 0000000000000000";
+    until("the program runs as nobody, with nothing of the daemon's", || last(3).is_err_and(|why| why.contains(said)));
+    machine.check("dpkg --purge relvs");
 }
