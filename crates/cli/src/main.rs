@@ -12,6 +12,7 @@ mod explain;
 mod flows;
 mod health;
 mod ipvsadm;
+mod keepalived;
 mod log;
 mod man;
 mod outcome;
@@ -113,12 +114,16 @@ struct Words {
 fn main() -> ExitCode {
     let mut words = std::env::args_os();
     let called = words.next().and_then(|path| PathBuf::from(path).file_name()?.to_str().map(str::to_owned));
-    if let Some((program, name)) = called.and_then(|name| Some((Program::named(&name)?, name))) {
+    if let Some((program, name)) = called.as_deref().and_then(|name| Some((Program::named(name)?, name))) {
         let words: Vec<String> = words.map(|word| word.to_string_lossy().into_owned()).collect();
         return match remote::of_environment() {
-            Ok(client) => ipvsadm::run(program, &name, &words, client),
+            Ok(client) => ipvsadm::run(program, name, &words, client),
             Err(code) => code,
         };
+    }
+    if called.as_deref().is_some_and(keepalived::is_called) {
+        let words: Vec<String> = words.map(|word| word.to_string_lossy().into_owned()).collect();
+        return keepalived::run(&words);
     }
     let Arguments { run_dir, remote, command } = Arguments::parse();
     // Where no director is asked, nothing that is said of the way to one can be wrong.
@@ -186,8 +191,10 @@ fn say_json(value: &impl serde::Serialize) -> ExitCode {
 
 /// One line for each error, and the exit code that says so.
 fn complain(errors: &[String]) -> ExitCode {
+    let mut output = std::io::stderr().lock();
     for error in errors {
-        eprintln!("{error}");
+        // Whoever started a daemon in the background may be gone.
+        let _ = writeln!(output, "{error}");
     }
     ExitCode::FAILURE
 }

@@ -14,7 +14,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_enum)]
     format: Option<Format>,
     /// With keepalived.conf: relvs.toml with what that cannot say, such as rules for marks; without services
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", env = "RELVS_SETTINGS")]
     settings: Option<PathBuf>,
     /// With keepalived.conf: whom lines that begin with @ are for; if nothing is said, the first part of this machine's name
     #[arg(long, value_name = "ID")]
@@ -86,7 +86,7 @@ pub(crate) fn run(arguments: Arguments, run_dir: PathBuf) -> ExitCode {
         interfaces,
         xdp_mode: xdp_mode.map(Into::into),
     };
-    match relvs_daemon::run(&Options { source, run_dir }) {
+    match relvs_daemon::run(&Options { source, run_dir, pid_files: Vec::new() }) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => super::complain(&error.0),
     }

@@ -12,6 +12,8 @@ mod files;
 pub mod health;
 pub mod keepalived;
 mod metrics;
+mod namespace;
+mod pid_files;
 pub mod realserver;
 mod rights;
 mod run;
@@ -22,4 +24,5 @@ pub mod vrrp;
 
 pub use configuration::Source;
 pub use decapsulator::Pinned as PinnedDecapsulator;
+pub use namespace::enter_namespace;
 pub use run::{Error, Options, run};

@@ -6,6 +6,7 @@ use crate::{
     director::{Director, Outcomes},
     files,
     keepalived::Signals,
+    pid_files::PidFiles,
     server::{Listeners, Question, WAITING},
     service_manager,
 };
@@ -30,6 +31,8 @@ pub struct Options {
     pub source: Source,
     /// Where sockets, pins and memory are.
     pub run_dir: PathBuf,
+    /// Files that hold the process id while it runs.
+    pub pid_files: Vec<PathBuf>,
 }
 
 /// Why the daemon did not start, or ended: one line each.
@@ -74,6 +77,7 @@ pub fn run(options: &Options) -> Result<(), Error> {
             run_dir.display()
         )));
     };
+    let _pid_files = PidFiles::write(&options.pid_files).map_err(Error::one)?;
     // Before the first question to the kernel, so that no change falls between the two.
     let events = Events::open().map_err(Error::one)?;
     service_manager::starting(state.services.iter().map(|service| service.servers.len()).sum());

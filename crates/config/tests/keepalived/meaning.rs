@@ -34,7 +34,7 @@ fn checks(service: &Service, server: usize) -> &[Check] {
 #[test]
 fn a_service_has_keepaliveds_defaults() {
     let read = fine(
-        "virtual_server 192.0.2.100 80 {\n lb_algo wrr\n protocol TCP\n real_server 10.0.0.11 8080 {\n TCP_CHECK {\n }\n }\n\
+        "virtual_server 192.0.2.100 80 {\n lb_algo wrr\n lb_kind NAT\n protocol TCP\n real_server 10.0.0.11 8080 {\n TCP_CHECK {\n }\n }\n\
          real_server 10.0.0.12 {\n weight 3\n }\n}\n",
     );
     let [service] = read.state.services.as_slice() else { panic!("{:?}", read.state.services) };
@@ -100,8 +100,9 @@ fn what_a_block_says_counts_for_those_within() {
 #[test]
 fn checkers_have_defaults_of_their_own() {
     let timing = |checker: &str| {
-        let text =
-            format!("virtual_server fwmark 7 {{\n lb_algo rr\n real_server 10.0.0.1 80 {{\n {checker}\n }}\n}}\n");
+        let text = format!(
+            "virtual_server fwmark 7 {{\n lb_algo rr\n lvs_method DR\n real_server 10.0.0.1 80 {{\n {checker}\n }}\n}}\n"
+        );
         let read = fine(&text);
         let timing = checks(&read.state.services[0], 0)[0].timing;
         (timing.fall, timing.retry_interval_ms)

@@ -1,5 +1,6 @@
 //! keepalived.conf as it is: whole configurations, of the shapes that people have, do their work.
 
+mod called;
 mod pairs;
 mod reload;
 mod services;

@@ -95,7 +95,7 @@ impl Pair {
     fn is_at(&self, name: &str, address: IpAddr) {
         let other = if name == "d1" { "d2" } else { "d1" };
         let deadline = std::time::Instant::now() + crate::bed::PATIENCE;
-        while !(self.has(name, address) && !self.has(other, address)) {
+        while !self.has(name, address) || self.has(other, address) {
             assert!(std::time::Instant::now() < deadline, "{address} is not at {name}: {}", self.logs());
             std::thread::sleep(std::time::Duration::from_millis(20));
         }

@@ -84,6 +84,10 @@ pub(in crate::keepalived) fn service(statement: &Statement, around: &Around, rea
         reading.fault(statement.keyword.place, fault.help("add `lb_algo wlc`, or another"));
         Scheduler::Wlc
     });
+    if draft.lacks_method() {
+        let fault = Fault::new("no forwarding method is set, so it is NAT");
+        reading.fault(statement.keyword.place, fault.help("add `lb_kind NAT`, or another"));
+    }
     let mut services = Vec::new();
     for member in members.iter() {
         let key = match *member {
@@ -178,6 +182,12 @@ fn draft(statement: &Statement, around: &Around, reading: &mut Reading<'_>) -> D
 }
 
 impl Draft {
+    /// Whether a server or the sorry server has no method.
+    fn lacks_method(&self) -> bool {
+        let sorry = self.sorry.is_some() && self.sorry_method.is_none();
+        self.method.is_none() && (sorry || self.servers.iter().any(|server| server.method.is_none()))
+    }
+
     /// The family of a mark's packets: that of the servers.
     fn is_ipv6(&self) -> bool {
         let address = self.servers.first().map(|server| server.address).or(self.sorry.map(|(address, _)| address));
