@@ -1,4 +1,4 @@
-//! docs/configuration.md and docs/health-checks.md tell the truth: their examples are read as they say.
+//! docs/configuration.md, docs/health-checks.md and docs/high-availability.md tell the truth: their examples are read as they say.
 
 #![allow(clippy::panic, reason = "a test ends at what it did not expect")]
 
@@ -6,6 +6,7 @@ use relvs_config::parse_toml;
 
 const DOCUMENT: &str = include_str!("../../../docs/configuration.md");
 const HEALTH: &str = include_str!("../../../docs/health-checks.md");
+const AVAILABILITY: &str = include_str!("../../../docs/high-availability.md");
 
 /// The code blocks: their line, what stands after the opening backticks, their text.
 fn blocks(document: &str) -> Vec<(usize, String, String)> {
@@ -32,12 +33,14 @@ fn blocks(document: &str) -> Vec<(usize, String, String)> {
 
 #[test]
 fn every_example_is_read_as_the_document_says() {
-    for document in [DOCUMENT, HEALTH] {
-        examples(document);
+    for (document, least, wrong) in [(DOCUMENT, 5, 1), (HEALTH, 5, 1), (AVAILABILITY, 3, 0)] {
+        let (good, bad) = examples(document);
+        assert!(good >= least && bad >= wrong, "{good} good and {bad} bad examples");
     }
 }
 
-fn examples(document: &str) {
+/// How many are good, and how many bad as they say.
+fn examples(document: &str) -> (usize, usize) {
     let blocks = blocks(document);
     let (mut good, mut bad) = (0, 0);
     for (index, (line, kind, text)) in blocks.iter().enumerate() {
@@ -59,7 +62,7 @@ fn examples(document: &str) {
             other => panic!("line {line}: a block of the unknown kind {other:?}"),
         }
     }
-    assert!(good >= 5 && bad >= 1, "{good} good and {bad} bad examples");
+    (good, bad)
 }
 
 #[test]

@@ -171,7 +171,11 @@ fn examples_of_the_guide_fit_and_mistakes_do_not() {
         let table = toml::de::DeTable::parse(text).unwrap();
         refused(&schema, &schema, &value(&toml::de::DeValue::Table(table.get_ref().clone())), "")
     };
-    let guides = [include_str!("../../../../docs/configuration.md"), include_str!("../../../../docs/health-checks.md")];
+    let guides = [
+        include_str!("../../../../docs/configuration.md"),
+        include_str!("../../../../docs/health-checks.md"),
+        include_str!("../../../../docs/high-availability.md"),
+    ];
     let examples = guides.iter().flat_map(|guide| guide.split("```toml\n").skip(1));
     let examples: Vec<&str> = examples.filter_map(|rest| Some(rest.split_once("```")?.0)).collect();
     assert!(examples.len() >= 16, "{}", examples.len());

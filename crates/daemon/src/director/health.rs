@@ -7,7 +7,7 @@
 use super::{Director, Error};
 use crate::{
     files,
-    health::{Notifier, Prober},
+    health::{Notifier, Prober, Voice},
     metrics::Checked,
 };
 use relvs_control::Desired;
@@ -89,6 +89,11 @@ impl Health {
                 Memory::default()
             }
         }
+    }
+
+    /// What others in this process tell by.
+    pub(super) fn voice(&self) -> Voice {
+        self.notifier.voice()
     }
 
     /// This moment, as the machines count.

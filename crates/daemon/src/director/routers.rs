@@ -5,7 +5,7 @@
 //! to have.
 
 use super::{Director, Error};
-use crate::{files, vrrp::Vrrp};
+use crate::{files, health::Voice, vrrp::Vrrp};
 use relvs_model::{
     ServiceKey,
     vrrp::{Settings, Status, TrackSource, Version, VirtualAddress},
@@ -45,17 +45,24 @@ impl Routers {
         Routers { running: None, began: SystemTime::now(), settings: Settings::default(), told: BTreeMap::new(), path }
     }
 
-    fn start(&mut self, settings: &Settings) -> Result<(), Error> {
-        (self.running, self.began) = (Some(Vrrp::start(settings, say)?), SystemTime::now());
+    /// Starts them; `voice` tells those who are told of everything.
+    fn start(&mut self, settings: &Settings, voice: Voice) -> Result<(), Error> {
+        let told = move |notification: &Notification| {
+            tracing::info!("virtual router: {notification}");
+            if let Some(event) = notification.to_event() {
+                voice.tell(event);
+            }
+        };
+        (self.running, self.began) = (Some(Vrrp::start(settings, told)?), SystemTime::now());
         Ok(())
     }
 
     /// Begins with these. Addresses that an earlier daemon left are removed.
-    fn begin(&mut self, settings: &Settings) -> Result<(), Error> {
+    fn begin(&mut self, settings: &Settings, voice: Voice) -> Result<(), Error> {
         let before = self.remembered();
         // First those that are to be: where another process has one of them, nothing was removed from it.
         if !settings.instances.is_empty() {
-            self.start(settings)?;
+            self.start(settings, voice)?;
         }
         remove(&before, settings)?;
         self.go_on_with(settings);
@@ -63,10 +70,10 @@ impl Routers {
     }
 
     /// Brings them to these settings, or leaves everything as it was.
-    fn apply(&mut self, settings: &Settings) -> Result<(), Error> {
+    fn apply(&mut self, settings: &Settings, voice: Voice) -> Result<(), Error> {
         match &self.running {
             None if settings.instances.is_empty() => {}
-            None => self.start(settings)?,
+            None => self.start(settings, voice)?,
             Some(running) if *settings != self.settings => running.apply(settings)?,
             Some(_) => return Ok(()),
         }
@@ -144,7 +151,7 @@ impl Routers {
 impl Director {
     /// Begins with the virtual routers: what they give this machine is served already.
     pub(super) fn begin_routers(&mut self, settings: &Settings) -> Result<(), Error> {
-        self.routers.begin(settings)?;
+        self.routers.begin(settings, self.health.voice())?;
         self.tell_routers();
         Ok(())
     }
@@ -158,7 +165,7 @@ impl Director {
     /// Brings the virtual routers to these settings, or leaves everything as it was. Gives what changed, a line each.
     pub(super) fn apply_routers(&mut self, settings: &Settings) -> Result<Vec<String>, Error> {
         let changes = self.routers.settings.changes(settings);
-        self.routers.apply(settings)?;
+        self.routers.apply(settings, self.health.voice())?;
         self.tell_routers();
         for change in &changes {
             tracing::info!("applied: {change}");
@@ -172,7 +179,7 @@ impl Director {
             let TrackSource::Health(name) = &source else { continue };
             let well = match name.parse() {
                 Ok(key) => self.has_quorum(key),
-                Err(_) => name == DATA_PATH && self.unready().is_ok_and(|reasons| reasons.is_empty()),
+                Err(_) => name == DATA_PATH && self.unserved().is_ok_and(|reasons| reasons.is_empty()),
             };
             self.routers.tell(source, well);
         }
@@ -250,8 +257,4 @@ fn placed(settings: &Settings) -> impl Iterator<Item = (String, VirtualAddress)>
         let place = |one: &VirtualAddress| (one.interface.as_ref().unwrap_or(&instance.interface).clone(), one.clone());
         all.map(place).collect::<Vec<_>>()
     })
-}
-
-fn say(notification: &Notification) {
-    tracing::info!("virtual router: {notification}");
 }

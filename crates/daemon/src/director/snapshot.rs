@@ -115,6 +115,13 @@ impl Director {
 
     /// Why this director should get no traffic yet; nothing if it should. Whatever else decides on that has its line here.
     pub(crate) fn unready(&self) -> Result<Vec<String>, Error> {
+        let mut reasons = self.unserved()?;
+        reasons.extend(self.unasked());
+        Ok(reasons)
+    }
+
+    /// Why packets are not looked at that should be; nothing if all are.
+    pub(super) fn unserved(&self) -> Result<Vec<String>, Error> {
         let attached: BTreeSet<u32> = self.kernel.attached()?.into_iter().map(|(index, _)| index).collect();
         let why = |name: &String| {
             let Some(served) = self.served.iter().find(|served| served.name == *name) else {
@@ -128,7 +135,6 @@ impl Director {
         if self.own.interfaces.is_empty() {
             reasons.push("no interface is configured".to_owned());
         }
-        reasons.extend(self.unasked());
         Ok(reasons)
     }
 }

@@ -1,6 +1,7 @@
 //! Virtual routers of directors: addresses that come and go, and traffic that goes on.
 
 mod commands;
+mod failover;
 mod life;
 
 use std::fmt::Write as _;
@@ -17,10 +18,13 @@ use crate::configuration;
 /// Ten adverts a second.
 pub(crate) const QUICK: &str = "version = 3\ninterval = \"100ms\"\n";
 
+/// One a second, by version 2.
+pub(crate) const SLOW: &str = "interval = 1\n";
+
 /// A director of a lab, not started; its configuration is a file of its own.
 pub(crate) struct One {
     pub(crate) director: Director,
-    node: Node,
+    pub(crate) node: Node,
     run_dir: PathBuf,
     config: String,
     head: String,
@@ -44,6 +48,16 @@ impl One {
     /// Writes it, sends SIGHUP and gives what the director says until it is done with it.
     pub(crate) fn reload(&self, sections: &str) -> String {
         self.configure(sections);
+        self.hangup()
+    }
+
+    /// Brings its configuration into force.
+    pub(crate) fn reread(&self) {
+        let said = self.hangup();
+        assert!(said.contains("configuration read again"), "{said}");
+    }
+
+    fn hangup(&self) -> String {
         let before = self.director.log().len();
         self.director.reload().unwrap();
         let mut said = String::new();
@@ -79,8 +93,20 @@ impl One {
 
 /// A virtual router on an interface, in ten adverts a second.
 pub(crate) fn instance(name: &str, interface: &str, id: u8, more: &str, addresses: &[IpAddr]) -> String {
+    instance_every(QUICK, name, interface, id, more, addresses)
+}
+
+/// A virtual router on an interface.
+pub(crate) fn instance_every(
+    every: &str,
+    name: &str,
+    interface: &str,
+    id: u8,
+    more: &str,
+    addresses: &[IpAddr],
+) -> String {
     let mut text =
-        format!("[[vrrp.instance]]\nname = \"{name}\"\ninterface = \"{interface}\"\nid = {id}\n{QUICK}{more}\n");
+        format!("[[vrrp.instance]]\nname = \"{name}\"\ninterface = \"{interface}\"\nid = {id}\n{every}{more}\n");
     let quoted: Vec<String> =
         addresses.iter().map(|address| format!("\"{address}/{}\"", if address.is_ipv4() { 24 } else { 64 })).collect();
     let _ = writeln!(text, "addresses = [{}]", quoted.join(", "));
