@@ -14,6 +14,7 @@
 mod address;
 mod announce;
 pub mod arp;
+mod claims;
 mod error;
 mod events;
 mod features;
@@ -35,6 +36,7 @@ use netlink::Connection;
 
 pub use address::{Address, NewAddress, Scope};
 pub use announce::announce;
+pub use claims::Claims;
 pub use error::Error;
 pub use events::{Event, Events};
 pub use features::{XdpFeatures, xdp_features};

@@ -9,11 +9,12 @@ use super::{
     tell::Voice,
 };
 use relvs_model::vrrp::{Settings, Status, TrackSource};
-use relvs_net::{Events, Network};
+use relvs_net::{Events, Mac, Network};
 use relvs_proto::vrrp::{Action, Command, Datagram, Input, Level, Notification, Outcome, Refused, Router, Transmit};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::{
     collections::BTreeSet,
+    net::IpAddr,
     os::fd::{AsFd, OwnedFd},
     sync::{Arc, mpsc},
     time::{Duration, Instant},
@@ -28,6 +29,7 @@ pub(super) enum Request {
     Status(mpsc::SyncSender<Status>),
     Command { name: String, command: Command, answer: mpsc::SyncSender<Result<(), Refused>> },
     Tracked { source: TrackSource, outcome: Outcome },
+    Claimed { interface: String, address: IpAddr, by: Mac },
     Apply { settings: Settings, answer: mpsc::SyncSender<Result<(), Error>> },
     Stop { hand_over: bool },
 }
@@ -205,6 +207,9 @@ impl Thread {
             }
             Request::Tracked { source, outcome } => {
                 self.router.handle(now, Input::Tracked { source: &source, outcome });
+            }
+            Request::Claimed { interface, address, by } => {
+                self.router.handle(now, Input::Claimed { interface: &interface, address, by });
             }
             Request::Apply { settings, answer } => drop(answer.send(self.apply(settings))),
             Request::Stop { hand_over } => self.router.handle(now, Input::Stop { hand_over }),

@@ -1,16 +1,19 @@
-//! Looking after what virtual routers track besides interfaces: scripts, files, processes.
+//! Looking after what virtual routers track besides interfaces, scripts, files and processes, and listening for others that
+//! claim their addresses.
 //!
 //! On a thread of its own, never in that of the virtual routers: that one is told what has changed. Each source is looked
 //! after by a task, which goes on for as long as the settings say the same of it.
 
+mod claims;
 mod file;
 mod process;
 mod script;
 
-use super::{Error, line::Line};
+use super::{Error, line::Line, links::all};
 use crate::health::program::Programs;
+use claims::Place;
 use relvs_model::vrrp::{Settings, TrackFile, TrackProcess, TrackScript, TrackSource};
-use std::{collections::BTreeSet, os::fd::OwnedFd, sync::Arc, thread};
+use std::{collections::BTreeSet, os::fd::AsRawFd, sync::Arc, thread};
 use tokio::{
     io::unix::AsyncFd,
     sync::mpsc::{self, UnboundedReceiver, UnboundedSender},
@@ -34,6 +37,7 @@ enum Watch {
     File(TrackFile),
     /// All of them by one look at the system.
     Processes(Vec<TrackProcess>),
+    Claims(Place),
 }
 
 impl Trackers {
@@ -91,7 +95,27 @@ fn wanted(settings: &Settings) -> Vec<Watch> {
     if !processes.is_empty() {
         wanted.push(Watch::Processes(processes));
     }
+    wanted.extend(places(settings).into_iter().map(Watch::Claims));
     wanted
+}
+
+/// Where others could claim addresses of ours.
+fn places(settings: &Settings) -> Vec<Place> {
+    let mut places: Vec<Place> = Vec::new();
+    for instance in &settings.instances {
+        for address in all(instance) {
+            let interface = address.interface.as_deref().unwrap_or(&instance.interface);
+            let is_ipv6 = address.address.is_ipv6();
+            let known = places.iter_mut().find(|place| place.interface == interface && place.is_ipv6 == is_ipv6);
+            match known {
+                Some(place) => drop(place.addresses.insert(address.address)),
+                None => {
+                    places.push(Place { interface: interface.to_owned(), is_ipv6, addresses: [address.address].into() })
+                }
+            }
+        }
+    }
+    places
 }
 
 /// Waits for a descriptor. None if the system has no room for one more.
@@ -99,7 +123,7 @@ fn wanted(settings: &Settings) -> Vec<Watch> {
     deprecated,
     reason = "what takes its place is unsafe, for descriptors that others may close; this one is owned"
 )]
-fn waitable(descriptor: OwnedFd) -> Option<AsyncFd<OwnedFd>> {
+fn waitable<T: AsRawFd>(descriptor: T) -> Option<AsyncFd<T>> {
     AsyncFd::new(descriptor).ok()
 }
 
@@ -125,6 +149,7 @@ async fn serve(line: &Line, mut orders: UnboundedReceiver<Vec<Watch>>) {
             let task = match watch.clone() {
                 Watch::Script(script) => tokio::spawn(script::run(script, programs.clone(), line)),
                 Watch::File(file) => tokio::spawn(file::watch(file, line)),
+                Watch::Claims(place) => tokio::spawn(claims::listen(place, line)),
                 Watch::Processes(processes) => tokio::spawn(process::watch(processes, line)),
             };
             running.push((watch, Task(task)));
