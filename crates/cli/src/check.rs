@@ -2,8 +2,14 @@
 //! itself, and what cannot work on this machine.
 
 use clap::Args;
-use relvs_config::{Diagnostic, Parsed, Severity};
-use relvs_daemon::check::{PATIENCE, Request, against_network};
+use relvs_config::{
+    Diagnostic, Format, Parsed, Severity,
+    keepalived::{Keepalived, Remark, Support},
+};
+use relvs_daemon::{
+    check::{PATIENCE, Request, against_network},
+    keepalived::served,
+};
 use serde::Serialize;
 use std::{
     fs,
@@ -14,7 +20,7 @@ use std::{
 
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// relvs.toml
+    /// relvs.toml or keepalived.conf
     file: PathBuf,
     /// Only the file by itself: as on another machine than the director
     #[arg(long)]
@@ -25,6 +31,12 @@ pub(crate) struct Arguments {
     /// Show the line and a mark under what is meant
     #[arg(long, conflicts_with = "json")]
     explain: bool,
+    /// keepalived.conf: every line, with what becomes of its keyword
+    #[arg(long, conflicts_with = "json")]
+    keywords: bool,
+    /// What lines of keepalived.conf after `@` are for; without it the first part of the machine's name
+    #[arg(short = 'i', long, value_name = "ID")]
+    config_id: Option<String>,
     /// For programs
     #[arg(long)]
     json: bool,
@@ -41,10 +53,25 @@ struct Said<'a> {
     /// Whether it was held against this machine's network.
     network: bool,
     diagnostics: Vec<One<'a>>,
+    /// What becomes of the words of keepalived.conf.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    keywords: Option<Vec<Word<'a>>>,
+}
+
+#[derive(Serialize)]
+struct Word<'a> {
+    file: &'a str,
+    line: u32,
+    keyword: &'static str,
+    support: &'static str,
+    /// How it differs, why it does nothing, or which word is meant.
+    why: Option<&'static str>,
 }
 
 #[derive(Serialize)]
 struct One<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<&'a str>,
     severity: String,
     line: usize,
     column: usize,
@@ -59,9 +86,24 @@ pub(crate) fn check(arguments: &Arguments, run_dir: &Path) -> ExitCode {
         Ok(bytes) => bytes,
         Err(error) => return super::complain(&[format!("{name}: {error}")]),
     };
-    let mut parsed = relvs_config::parse_toml_bytes(&name, &bytes);
+    let mut read = None;
+    let mut parsed = if Format::of(&arguments.file) == Format::Keepalived {
+        let found = match crate::convert::read(&arguments.file, arguments.config_id.as_deref(), arguments.offline) {
+            Ok(found) => found,
+            Err(code) => return code,
+        };
+        Parsed::of_keepalived(read.insert(found))
+    } else {
+        relvs_config::parse_toml_bytes(&name, &bytes)
+    };
     // What a file with errors means is not known, so neither is whether it would work.
     let network = !arguments.offline && !parsed.has_errors();
+    if network && read.is_some() && arguments.interfaces.is_empty() {
+        match served(&parsed.state) {
+            Ok(interfaces) => parsed.state.director.interfaces = interfaces,
+            Err(error) => return super::complain(&[format!("{error}; --offline checks the file alone")]),
+        }
+    }
     if network {
         let request = Request {
             interfaces: arguments.interfaces.clone(),
@@ -74,10 +116,15 @@ pub(crate) fn check(arguments: &Arguments, run_dir: &Path) -> ExitCode {
         }
     }
     let shown = if arguments.json {
-        super::say_json(&said(&name, &parsed, network))
+        super::say_json(&said(&name, &parsed, network, read.as_ref()))
     } else {
-        let text = String::from_utf8_lossy(&bytes);
-        super::say(&page(&name, &parsed, network, arguments.explain.then_some(&*text)))
+        let own = String::from_utf8_lossy(&bytes);
+        let text = |file: &str| read.as_ref().map_or(&*own, |read| read.document.text(file));
+        let mut page = page(&name, &parsed, network, arguments.explain.then_some(&text));
+        if let Some(read) = &read {
+            page.push_str(&keywords(&name, read, arguments.keywords));
+        }
+        super::say(&page)
     };
     if parsed.has_errors() { ExitCode::FAILURE } else { shown }
 }
@@ -90,8 +137,63 @@ fn servers(parsed: &Parsed) -> usize {
     parsed.state.services.iter().map(|service| service.servers.len()).sum()
 }
 
-fn said<'a>(name: &'a str, parsed: &'a Parsed, network: bool) -> Said<'a> {
+/// A word of keepalived.conf and what becomes of it.
+fn word<'a>(read: &'a Keepalived, remark: &Remark) -> Word<'a> {
+    let (support, why) = match remark.support {
+        Support::Works => ("works", None),
+        Support::Differs(how) => ("works differently", Some(how)),
+        Support::Ignored(why) => ("does nothing", Some(why)),
+        Support::Obsolete(instead) => ("is an older word", Some(instead)),
+        Support::Gone(instead) => ("is gone", Some(instead)),
+    };
+    let file = read.document.sources.get(remark.place.file).map_or("", |source| &source.name);
+    Word { file, line: remark.place.line, keyword: remark.keyword, support, why }
+}
+
+/// All of them, in the order in which they stand.
+fn words(read: &Keepalived) -> Vec<Word<'_>> {
+    let mut all: Vec<&Remark> = read.remarks.iter().chain(&read.supported).collect();
+    all.sort_by_key(|remark| remark.place);
+    all.into_iter().map(|remark| word(read, remark)).collect()
+}
+
+/// How many words do what, and with `each` a line for every one.
+fn keywords(name: &str, read: &Keepalived, each: bool) -> String {
+    let words = words(read);
+    let mut out = String::new();
+    if each {
+        for Word { file, line, keyword, support, why } in &words {
+            let why = why.map(|why| format!(": {why}")).unwrap_or_default();
+            out.push_str(&format!("{file}:{line}: {keyword} {support}{why}\n"));
+        }
+    }
+    let mut counts: Vec<(&str, usize)> = Vec::new();
+    for support in ["works", "works differently", "is an older word", "does nothing"] {
+        let count = words.iter().filter(|word| word.support == support).count();
+        if count > 0 {
+            counts.push((support, count));
+        }
+    }
+    let counts: Vec<String> =
+        counts.iter().map(|(support, count)| format!("{count} {}", several(support, *count))).collect();
+    out.push_str(&format!("{name}: {} of keepalived: {}\n", plural(words.len(), "keyword"), counts.join(", ")));
+    out
+}
+
+/// A verb for one or for several.
+fn several(support: &'static str, count: usize) -> &'static str {
+    match (support, count) {
+        (one, 1) => one,
+        ("works", _) => "work",
+        ("works differently", _) => "work differently",
+        ("is an older word", _) => "are older words",
+        _ => "do nothing",
+    }
+}
+
+fn said<'a>(name: &'a str, parsed: &'a Parsed, network: bool, read: Option<&'a Keepalived>) -> Said<'a> {
     let one = |diagnostic: &'a Diagnostic| One {
+        file: read.is_some().then_some(diagnostic.file.as_str()),
         severity: diagnostic.severity.to_string(),
         line: diagnostic.line,
         column: diagnostic.column,
@@ -107,15 +209,16 @@ fn said<'a>(name: &'a str, parsed: &'a Parsed, network: bool) -> Said<'a> {
         servers: servers(parsed),
         network,
         diagnostics: parsed.diagnostics.iter().map(one).collect(),
+        keywords: read.map(words),
     }
 }
 
 /// One line for each, or several with the line of the file; a file without errors is summed up.
-fn page(name: &str, parsed: &Parsed, network: bool, text: Option<&str>) -> String {
+fn page<'t>(name: &str, parsed: &Parsed, network: bool, text: Option<&dyn Fn(&str) -> &'t str>) -> String {
     let mut out = String::new();
     for diagnostic in &parsed.diagnostics {
         let shown = match text {
-            Some(text) => diagnostic.render(text, std::io::stdout().is_terminal()),
+            Some(text) => diagnostic.render(text(&diagnostic.file), std::io::stdout().is_terminal()),
             None => diagnostic.to_string(),
         };
         out.push_str(&shown);

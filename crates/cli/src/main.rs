@@ -7,6 +7,7 @@
 
 mod check;
 mod completions;
+mod convert;
 mod drain;
 mod explain;
 mod flows;
@@ -56,6 +57,8 @@ enum Command {
     Run(run::Arguments),
     /// Check a configuration file and whether this machine can do what it says, and change nothing; exit code 1 for errors
     Check(check::Arguments),
+    /// Write keepalived.conf as relvs.toml, with its comments, to standard output
+    Convert(convert::Arguments),
     /// Show what the running director does
     Status(status::Arguments),
     /// Show what a configuration file would change; exit code 0 nothing, 3 something
@@ -131,6 +134,7 @@ fn main() -> ExitCode {
         command,
         Command::Run(_)
             | Command::Check(_)
+            | Command::Convert(_)
             | Command::Realserver(_)
             | Command::Lab(_)
             | Command::Completions(_)
@@ -150,6 +154,7 @@ fn carry_out(command: Command, client: Client, run_dir: PathBuf) -> ExitCode {
         Command::IpvsadmRestore(Words { words }) => ipvsadm::run(Program::Restore, "ipvsadm-restore", &words, client),
         Command::Run(run) => run::run(run, run_dir),
         Command::Check(check) => check::check(&check, &run_dir),
+        Command::Convert(convert) => convert::convert(&convert),
         Command::Status(status) => status::status(&status, &client),
         Command::Plan(plan) => plan::plan(&plan, &client),
         Command::Apply(apply) => plan::apply(&apply, &client),

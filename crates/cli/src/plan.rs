@@ -3,6 +3,7 @@
 use crate::outcome::{self, Making};
 use clap::Args;
 use relvs_api::{Client, Configuration, How};
+use relvs_config::{Format, keepalived::Verdict};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -14,7 +15,7 @@ const CHANGES: u8 = 3;
 
 #[derive(Args)]
 pub(crate) struct Plan {
-    /// relvs.toml
+    /// relvs.toml or keepalived.conf
     file: PathBuf,
     /// For programs
     #[arg(long)]
@@ -23,7 +24,7 @@ pub(crate) struct Plan {
 
 #[derive(Args)]
 pub(crate) struct Apply {
-    /// relvs.toml
+    /// relvs.toml or keepalived.conf
     file: PathBuf,
     #[command(flatten)]
     making: Making,
@@ -55,9 +56,20 @@ pub(crate) fn apply(arguments: &Apply, client: &Client) -> ExitCode {
 /// What the file asks for. What is to be said of it is said.
 fn read(file: &Path) -> Result<Configuration, ExitCode> {
     let name = file.display().to_string();
+    if Format::of(file) == Format::Keepalived {
+        return keepalived(file);
+    }
     let bytes = fs::read(file).map_err(|error| super::complain(&[format!("{name}: {error}")]))?;
     let parsed = relvs_config::parse_toml_bytes(&name, &bytes);
     let lines: Vec<String> = parsed.diagnostics.iter().map(ToString::to_string).collect();
     let refused = super::complain(&lines);
     if parsed.has_errors() { Err(refused) } else { Ok(parsed.state.into()) }
+}
+
+/// What keepalived.conf asks for. As keepalived, it goes on without what is wrong, and says so.
+fn keepalived(file: &Path) -> Result<Configuration, ExitCode> {
+    let read = crate::convert::read(file, None, true)?;
+    let lines: Vec<String> = read.diagnostics.iter().map(ToString::to_string).collect();
+    let refused = super::complain(&lines);
+    if read.verdict == Verdict::Fatal { Err(refused) } else { Ok(read.state.into()) }
 }

@@ -2,10 +2,12 @@
 
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::draft::Common;
+use crate::keepalived::{Keepalived, Place};
 use crate::lines::{Lines, Location};
 use crate::report::{Fault, Report, quoted};
 use crate::rules::Accepted;
 use relvs_model::State;
+use std::collections::BTreeMap;
 
 /// No more diagnostics than this are kept of one file; one more says how many are left out.
 pub const MAX_DIAGNOSTICS: usize = 1000;
@@ -64,6 +66,30 @@ impl Parsed {
         }
         parsed.report(report, lines);
         parsed
+    }
+
+    /// What keepalived.conf says, with a warning for each of its words that does something else or nothing here. What stands in
+    /// an included file has no place of its own here.
+    pub fn of_keepalived(read: &Keepalived) -> Self {
+        let location = |place: &Place| if place.file == 0 { place.location() } else { Location::START };
+        let mut diagnostics = read.diagnostics.clone();
+        diagnostics.extend(read.remarks.iter().filter_map(|remark| remark.diagnostic(&read.document)));
+        let files: BTreeMap<&str, usize> =
+            read.document.sources.iter().enumerate().rev().map(|(at, source)| (source.name.as_str(), at)).collect();
+        diagnostics.sort_by_key(|said| (files.get(said.file.as_str()), said.line, said.column));
+        let services = read.places.services.iter().map(|(place, servers)| ServicePlace {
+            listen: location(place),
+            servers: servers.iter().map(location).collect(),
+        });
+        Parsed {
+            state: read.state.clone(),
+            diagnostics,
+            file: read.document.sources.first().map(|source| source.name.clone()).unwrap_or_default(),
+            interfaces: Vec::new(),
+            flows: None,
+            xdp_mode: None,
+            services: services.collect(),
+        }
     }
 
     fn report(&mut self, mut report: Report, lines: &Lines<'_>) {

@@ -36,6 +36,8 @@ pub struct Keepalived {
     pub diagnostics: Vec<Diagnostic>,
     /// What works otherwise or does nothing here.
     pub remarks: Vec<Remark>,
+    /// What works.
+    pub supported: Vec<Remark>,
     /// How bad it is.
     pub verdict: Verdict,
     /// Where it all stands.
@@ -129,7 +131,7 @@ impl Keepalived {
             }
         }
         let diagnostics = reading.told();
-        let Reading { remarks, mut verdict, .. } = reading;
+        let Reading { remarks, supported, mut verdict, .. } = reading;
         // Who wants no mail about servers gets none, unless virtual routers are to be written about.
         let instances = settings.instances.iter().map(|instance| &instance.notify);
         let mut routers = instances.chain(settings.groups.iter().map(|group| &group.notify));
@@ -147,7 +149,7 @@ impl Keepalived {
         places.extend(named.collect::<Vec<_>>());
         let global = all.global.iter().map(|statement| statement.keyword.place).collect();
         let places = Written { global, services: written, named: places };
-        Keepalived { state, globals, diagnostics, remarks, verdict, places, document }
+        Keepalived { state, globals, diagnostics, remarks, supported, verdict, places, document }
     }
 }
 

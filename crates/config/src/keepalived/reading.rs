@@ -58,6 +58,7 @@ pub(super) struct Reading<'d> {
     pub(super) document: &'d Document,
     pub(super) diagnostics: Vec<Diagnostic>,
     pub(super) remarks: Vec<Remark>,
+    pub(super) supported: Vec<Remark>,
     pub(super) verdict: Verdict,
     /// Services and servers that there may still be.
     pub(super) room: Room,
@@ -96,7 +97,16 @@ impl<'d> Reading<'d> {
             (false, false) => Verdict::Fine,
         };
         let room = Room { members: limits.services, services: limits.services, servers: limits.servers };
-        Reading { document, diagnostics: Vec::new(), remarks: Vec::new(), verdict, room, limits, untold: 0 }
+        Reading {
+            document,
+            diagnostics: Vec::new(),
+            remarks: Vec::new(),
+            supported: Vec::new(),
+            verdict,
+            room,
+            limits,
+            untold: 0,
+        }
     }
 
     /// All that is to be said, of the language too, in the order of the files and their lines.
@@ -146,7 +156,12 @@ impl<'d> Reading<'d> {
             return None;
         };
         match support {
-            Support::Works => Some(name),
+            Support::Works => {
+                if self.supported.len() < self.limits.remarks {
+                    self.supported.push(Remark { keyword: name, place: statement.keyword.place, support: *support });
+                }
+                Some(name)
+            }
             Support::Differs(_) => {
                 self.remark(name, statement.keyword.place, *support);
                 Some(name)

@@ -90,15 +90,15 @@ impl Page {
     fn section(&mut self, header: &str, table: &Table) {
         // A comment belongs to what follows it.
         let follows = self.text.lines().next_back().is_some_and(|line| line.starts_with('#'));
-        if !follows {
+        if !follows || header == "[director]" {
             self.text.push('\n');
         }
         self.text.push_str(&format!("{header}\n{}", table.lines()));
     }
 
     fn director(&mut self, interfaces: &[String]) {
-        self.text.push('\n');
         if interfaces.is_empty() {
+            self.text.push('\n');
             self.say("The interfaces of clients and servers: name them here, or by `relvs run --interface`.");
             self.say("[director]");
             self.say("interfaces = [\"eth0\", \"eth1\"]");

@@ -58,3 +58,36 @@ fn comments_stand_at_their_blocks() {
     // What stands in a block that was left out is not lost.
     assert!(page.ends_with("# vrrp_instance: \"main\" # one\n"), "{page}");
 }
+
+/// The blocks of a page that are fenced with this word.
+fn fenced(page: &str, word: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut lines = page.lines();
+    while let Some(line) = lines.next() {
+        if line == format!("```{word}") {
+            let block: Vec<&str> = lines.by_ref().take_while(|line| *line != "```").collect();
+            found.push(block.join("\n") + "\n");
+        }
+    }
+    found
+}
+
+/// docs/moving-over.md shows what is really said and written. With `RELVS_REGENERATE` what is written is put into it.
+#[test]
+fn the_guide_shows_what_is_written() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/moving-over.md");
+    let page = std::fs::read_to_string(&path).unwrap();
+    let (text, toml) = (fenced(&page, "text"), fenced(&page, "toml"));
+    let [said, original] = text.as_slice() else { panic!("{text:?}") };
+    let [shown] = toml.as_slice() else { panic!("{toml:?}") };
+    let read = |text: &str| Example { name: "keepalived.conf".to_owned(), bytes: text.as_bytes().to_vec() }.read();
+    let written = relvs_toml(&read(original), &[]);
+    if std::env::var_os("RELVS_REGENERATE").is_some() {
+        std::fs::write(&path, page.replace(shown.as_str(), &written)).unwrap();
+    } else {
+        assert_eq!(*shown, written);
+    }
+    let faulty = "virtual_server 192.0.2.100 80 {\n    protocol TCP\n    lb_algo rr\n\n\n    nat_mask 255.255.255.0\n\n\n    delay_lop 6\n}\n";
+    let lines: String = read(faulty).diagnostics.iter().map(|diagnostic| format!("{diagnostic}\n")).collect();
+    assert_eq!(*said, lines);
+}

@@ -14,3 +14,4 @@ mod files;
 mod golden;
 mod language;
 mod meaning;
+mod table;

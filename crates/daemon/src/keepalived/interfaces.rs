@@ -24,6 +24,15 @@ struct Machine {
     ways: BTreeMap<IpAddr, u32>,
 }
 
+/// The interfaces that are served for this state, where nobody names them: those by which its clients and servers are reached.
+///
+/// # Errors
+///
+/// The kernel could not be asked.
+pub fn served(state: &State) -> Result<Vec<String>, Error> {
+    Ok(needed(state)?.into_iter().map(|(name, _)| name).collect())
+}
+
 /// The interfaces that this state needs, with why, in the kernel's order; then those that are not there yet.
 pub(super) fn needed(state: &State) -> Result<Vec<(String, String)>, Error> {
     let mut network = Network::open()?;

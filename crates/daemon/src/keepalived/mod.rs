@@ -9,9 +9,10 @@ mod interfaces;
 mod load;
 mod signals;
 
-pub use disk::Disk;
+pub use disk::{Disk, Elsewhere};
 pub use dump::Dump;
 pub use host::host;
+pub use interfaces::served;
 pub(crate) use load::load;
 pub use load::{Options, Part};
 pub(crate) use signals::Signals;

@@ -287,7 +287,7 @@ fn can_be(server: &Server, key: ServiceKey, place: Place, reading: &mut Reading<
         fault.help("write one that other machines reach; it is left out")
     } else if Some(server.address) == key.address() {
         let fault = Fault::new(format!("the server's address {} is the VIP itself", server.address));
-        fault.help("write the address that the server alone has: the director serves nobody itself; it is left out")
+        fault.help("write the address that the server alone has; it is left out")
     } else if server.port == 0 && checks.any(|check| check.target.port.is_none() && has_port(check)) {
         let fault =
             Fault::new(format!("a check of {} has no port to ask, so the server is always down", server.address));
