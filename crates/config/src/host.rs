@@ -34,6 +34,21 @@ fn is_name(text: &str) -> bool {
     text.len() <= NAME_MAX && text.split('.').all(label) && !last.bytes().all(|byte| byte.is_ascii_digit())
 }
 
+/// A name that may be asked for in DNS: labels of letters, digits, `-`, `_`, and `*` for all (RFC 1035, 2.3.1; RFC 2782; RFC
+/// 4592), or the root.
+pub(crate) fn domain(text: &str) -> Result<(), Fault> {
+    let label = |label: &str| {
+        let of_a_name = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        let fits = label == "*" || label.chars().all(of_a_name) && !label.starts_with('-');
+        fits && (1..=LABEL_MAX).contains(&label.len())
+    };
+    let bare = text.strip_suffix('.').unwrap_or(text);
+    if text == "." || bare.len() <= NAME_MAX && bare.split('.').all(label) {
+        return Ok(());
+    }
+    Err(Fault::new(format!("{} is not a domain name", quoted(text))).help("write it as in \"www.example.org\""))
+}
+
 /// A mailbox: `name@host`, or `words <name@host>` (RFC 5322, 3.4, without comments and quoted names).
 pub(crate) fn mailbox(text: &str) -> Result<(), Fault> {
     let (words, address) = match text.split_once('<') {
@@ -83,6 +98,20 @@ mod tests {
             assert!(host(bad).is_err(), "{bad}");
         }
         assert!(host("a.example:25").is_err_and(|fault| fault.help.is_some_and(|help| help.contains("port"))));
+    }
+
+    #[test]
+    fn domains_are_what_dns_knows() {
+        for good in
+            [".", "example.org", "example.org.", "_sip._udp.example.org", "*.example.org", "7.2.0.192.in-addr.arpa"]
+        {
+            assert!(domain(good).is_ok(), "{good}");
+        }
+        let longest = ["a".repeat(63).as_str(); 3].join(".") + "." + &"b".repeat(61);
+        assert!(domain(&longest).is_ok() && domain(&(longest + "b")).is_err());
+        for bad in ["", "..", "a..b", ".a", "-a.b", "a b", "é.org", "a*.b", "a/b"] {
+            assert!(domain(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::host;
 use crate::report::{Fault, quoted};
+use http::uri::{Authority, PathAndQuery};
 use http::{HeaderName, HeaderValue, Uri};
 
 /// A whole address: `http://` or `https://`, a host, and what follows.
@@ -28,6 +29,35 @@ pub(crate) fn url(text: &str) -> Result<(), Fault> {
         return Err(not("its port is not a number from 1 to 65535"));
     }
     Ok(())
+}
+
+/// What is asked for at a host: a path, and its query.
+pub(crate) fn path(text: &str) -> Result<(), Fault> {
+    let not = |help: &str| Err(Fault::new(format!("{} is not a path", quoted(text))).help(help));
+    if !text.starts_with('/') {
+        return not("a path begins with `/`");
+    }
+    if let Some((before, _)) = text.split_once('#') {
+        return not(&format!("what follows `#` is not sent; write {}", quoted(before)));
+    }
+    match PathAndQuery::try_from(text) {
+        Ok(_) => Ok(()),
+        Err(_) => not("write spaces and the like as `%20`"),
+    }
+}
+
+/// Whose site is asked for: a host, with or without a port.
+pub(crate) fn authority(text: &str) -> Result<(), Fault> {
+    let authority: Option<Authority> = text.parse().ok();
+    let host = authority.as_ref().map_or("", |authority| authority.host());
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let port = text.get(host.len()..).unwrap_or_default();
+    let port_fits = port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok());
+    if authority.is_some() && port_fits && host::host(bare).is_ok() {
+        return Ok(());
+    }
+    let fault = Fault::new(format!("{} is not a host, with or without a port", quoted(text)));
+    Err(fault.help("write it as in \"www.example.org\""))
 }
 
 /// A header field: `Name: value`.
@@ -75,6 +105,22 @@ mod tests {
         ] {
             let said = url(bad).expect_err(bad).message;
             assert!(said.contains(why), "{bad}: {said}");
+        }
+    }
+
+    #[test]
+    fn paths_and_sites() {
+        for good in ["/", "/healthz?a=b&c=%20", "/a;b=c/{d}", "/é"] {
+            assert!(path(good).is_ok(), "{good}");
+        }
+        for bad in ["", "healthz", "/a b", "/a#b", "/a\nb", "/<a>", "*"] {
+            assert!(path(bad).is_err(), "{bad}");
+        }
+        for good in ["www.example.org", "a:8080", "192.0.2.7:80", "[2001:db8::1]", "[2001:db8::1]:8443"] {
+            assert!(authority(good).is_ok(), "{good}");
+        }
+        for bad in ["", "a b", "a@b", "a/b", "a:", "a:x", "a:70000", "http://a", "a\r\nb", "10.0.0.300"] {
+            assert!(authority(bad).is_err(), "{bad}");
         }
     }
 

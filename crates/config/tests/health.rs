@@ -254,9 +254,9 @@ fn mistakes_in_checks() {
     );
     tcp("port = 0", "f:5:8: error: `port` must be from 1 to 65535, not 0");
     tcp("path = \"/\"", "f:5:1: error: `path` is for http, https, file checks, not for tcp; remove it");
-    tcp("interface = \"\"", "f:5:13: error: `interface` is empty, or has control characters in it; leave it out");
+    tcp("interface = \"\"", "f:5:13: error: an interface's name is empty");
     let http = |line: &str, expected: &str| one(&format!("type = \"http\"\n{line}"), expected);
-    http("path = \"healthz\"", "f:5:8: error: `healthz` is not a path; a path begins with `/`, and has no spaces");
+    http("path = \"healthz\"", "f:5:8: error: `healthz` is not a path; a path begins with `/`");
     http("method = \"POST\"", "f:5:10: error: unknown method `POST`; available: GET, HEAD");
     http("headers = \"Accept\"", "f:5:11: error: `Accept` is not a header; write \"Name: value\"");
     http(
@@ -383,4 +383,42 @@ fn a_check_needs_what_it_asks() {
         of("listen = \"192.0.2.1:80/tcp\"\nmethod = \"nat\"", "type = \"tcp\", through_data_path = true"),
         ["f:4:18: warning: through the data path a nat server is asked as without it; leave `through_data_path` out"]
     );
+}
+
+#[test]
+fn what_a_probe_would_refuse_is_refused_here() {
+    let one = |of: &str, line: &str, expected: &str| {
+        bad(&format!("[service.check]\ntype = \"{of}\"\n{line}"), "", &[&format!("f:5:{expected}")]);
+    };
+    one("http", "regex = \"a(b\"", "9: error: `a(b` is not a regular expression: unclosed group");
+    one(
+        "https",
+        "regex_no_match = '(a)\\1'",
+        "18: error: `(a)\\1` is not a regular expression: backreferences are not supported",
+    );
+    one("http", "path = \"/a b\"", "8: error: `/a b` is not a path; write spaces and the like as `%20`");
+    one("http", "path = \"/a#b\"", "8: error: `/a#b` is not a path; what follows `#` is not sent; write `/a`");
+    let site = "error: `a b` is not a host, with or without a port; write it as in \"www.example.org\"";
+    one("http", "host = \"a b\"", &format!("8: {site}"));
+    one("grpc", "host = \"a b\"", &format!("8: {site}"));
+    one(
+        "https",
+        "server_name = \"a:1\"",
+        "15: error: `a:1` is neither the name of a host nor an address; leave the port out of it",
+    );
+    one("smtp", "helo = \"a b\"", "8: error: `a b` is no name for HELO; write it as in \"director.example.org\"");
+    one("dns", "name = \"a..b\"", "8: error: `a..b` is not a domain name; write it as in \"www.example.org\"");
+    one(
+        "tcp",
+        "interface = \"a/b\"",
+        "13: error: `a/b` cannot be an interface's name; names have up to 15 bytes, without spaces, `/` and `:`",
+    );
+    let long = "00".repeat(65_508);
+    one(
+        "udp",
+        &format!("payload = \"{long}\""),
+        "11: error: `payload` has more than the 65507 bytes of the largest datagram",
+    );
+    let file = Probe::File(FileProbe { path: "/run/#1".into(), weight: 1 });
+    assert_eq!(probe("type = \"file\"\npath = \"/run/#1\""), file, "a file is no address");
 }

@@ -1,10 +1,13 @@
 //! `[service.check]` and `[service.server.check]`: what is asked, whom, and how often.
 
+use super::director::interface_name;
 use super::script::{command, name};
 use super::section::{Section, wrong_type};
-use super::value::{file, headers, small, text};
+use super::value::{file, headers, judged, small, text};
 use crate::draft::{CheckDraft, Given};
+use crate::host::{domain, host};
 use crate::report::{Fault, Report, quoted};
+use crate::web;
 use relvs_model::health::{
     Check, DnsProbe, DnsType, FileProbe, GrpcProbe, HttpProbe, HttpVersion, MiscProbe, PingProbe, Probe, Script,
     SmtpProbe, StatusRange, Target, Timing, Tls, UdpProbe,
@@ -62,6 +65,9 @@ pub(crate) const RECORDS: [(&str, DnsType); 12] = [
     ("DNSKEY", DnsType::Dnskey),
     ("RRSIG", DnsType::Rrsig),
 ];
+
+/// Bytes of the largest datagram: 65535 less the headers of IPv4 and UDP.
+const DATAGRAM_MAX: usize = 65_507;
 
 const NET: &[Type] = &[Tcp, Http, Https, Smtp, Dns, Udp, Ping, Grpc];
 const PORT: &[Type] = &[Tcp, Http, Https, Smtp, Dns, Udp, Grpc];
@@ -219,7 +225,7 @@ fn target(section: &Section<'_>, report: &mut Report) -> Target {
         port: small(section, "port", report),
         from,
         from_port: small(section, "from_port", report),
-        interface: text(section, "interface", report),
+        interface: judged(section, "interface", interface_name, report),
         mark: section.integer("mark", report).or(0).unwrap_or(0),
         through_data_path: section.boolean("through_data_path", report).or(false).unwrap_or(false),
     }
@@ -234,7 +240,7 @@ struct TlsDraft {
 fn tls(section: &Section<'_>, report: &mut Report) -> TlsDraft {
     let mut flag = |key: &str, default: bool| section.boolean(key, report).or(default).unwrap_or(default);
     let (wanted, sni, verify) = (flag("tls", false), flag("sni", true), flag("verify", false));
-    let name = text(section, "server_name", report);
+    let name = judged(section, "server_name", host, report);
     let (ca, certificate, key) =
         (file(section, "ca", report), file(section, "certificate", report), file(section, "key", report));
     for (has, needs) in [("certificate", "key"), ("key", "certificate")] {
@@ -265,7 +271,7 @@ struct Probes {
 fn probes(section: &Section<'_>, timing: &Timing, tls: TlsDraft, report: &mut Report) -> Probes {
     let flag = |key: &str, report: &mut Report| section.boolean(key, report).or(false).unwrap_or(false);
     let path = path(section, report);
-    let host = text(section, "host", report);
+    let site = judged(section, "host", web::authority, report);
     let expect = text(section, "expect", report);
     let is = |wanted| matches!(section.value("type"), Given::Is(value, _) if value.as_str() == Some(wanted));
     let wanted = tls.wanted.then(|| tls.tls.clone());
@@ -284,7 +290,7 @@ fn probes(section: &Section<'_>, timing: &Timing, tls: TlsDraft, report: &mut Re
     }
     let dns = DnsProbe::default();
     let record = section.word("record", "record", &RECORDS, &[], report).or(dns.record).unwrap_or(dns.record);
-    let name_asked = text(section, "name", report).unwrap_or(dns.name);
+    let name_asked = judged(section, "name", domain, report).unwrap_or(dns.name);
     let (user, group) = (name(section, "user", report), name(section, "group", report));
     let dynamic = flag("dynamic", report);
     let misc = command(section, "command", report).map(|(command, _)| MiscProbe {
@@ -293,9 +299,9 @@ fn probes(section: &Section<'_>, timing: &Timing, tls: TlsDraft, report: &mut Re
     });
     let weight = section.signed("weight", report).or(1).unwrap_or(1);
     Probes {
-        http: http(section, path.clone(), host.clone(), report),
+        http: http(section, path.clone(), site.clone(), report),
         smtp: SmtpProbe {
-            helo: text(section, "helo", report).unwrap_or(SmtpProbe::default().helo),
+            helo: judged(section, "helo", helo, report).unwrap_or(SmtpProbe::default().helo),
             tls: wanted.clone(),
         },
         dns: DnsProbe { record, name: name_asked, expect, tcp: flag("tcp", report) },
@@ -303,7 +309,7 @@ fn probes(section: &Section<'_>, timing: &Timing, tls: TlsDraft, report: &mut Re
         ping: PingProbe { size: small(section, "size", report).unwrap_or(0) },
         misc,
         file: path.map(|path| FileProbe { path, weight }),
-        grpc: GrpcProbe { service: text(section, "service", report).unwrap_or_default(), host, tls: wanted },
+        grpc: GrpcProbe { service: text(section, "service", report).unwrap_or_default(), host: site, tls: wanted },
         tls: Some(tls.tls),
     }
 }
@@ -320,8 +326,8 @@ fn http(section: &Section<'_>, path: Option<String>, host: Option<String>, repor
         headers: headers(section, report),
         status: statuses(section, report),
         digest: digest(section, report),
-        regex: text(section, "regex", report),
-        regex_no_match: text(section, "regex_no_match", report),
+        regex: section.pattern("regex", report),
+        regex_no_match: section.pattern("regex_no_match", report),
         version: version.or(default.version).unwrap_or(default.version),
         tls: None,
     }
@@ -329,6 +335,11 @@ fn http(section: &Section<'_>, path: Option<String>, host: Option<String>, repor
 
 /// The path of a URL or of a file: both begin with a slash.
 fn path(section: &Section<'_>, report: &mut Report) -> Option<String> {
+    if let Given::Is(of, _) = section.value("type")
+        && matches!(of.as_str(), Some("http" | "https"))
+    {
+        return judged(section, "path", web::path, report);
+    }
     let Given::Is(path, span) = section.string("path", report) else { return None };
     if path.starts_with('/') && !path.contains(|c: char| c.is_whitespace() || c.is_control()) {
         return Some(path.to_owned());
@@ -336,6 +347,14 @@ fn path(section: &Section<'_>, report: &mut Report) -> Option<String> {
     let fault = Fault::new(format!("{} is not a path", quoted(path)));
     report.error(&span, fault.help("a path begins with `/`, and has no spaces"));
     None
+}
+
+/// What may stand behind HELO: one word.
+fn helo(text: &str) -> Result<(), Fault> {
+    if !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        return Ok(());
+    }
+    Err(Fault::new(format!("{} is no name for HELO", quoted(text))).help("write it as in \"director.example.org\""))
 }
 
 fn statuses(section: &Section<'_>, report: &mut Report) -> Vec<StatusRange> {
@@ -376,6 +395,13 @@ fn digest(section: &Section<'_>, report: &mut Report) -> Option<String> {
 /// Bytes.
 fn hexadecimal(section: &Section<'_>, key: &str, report: &mut Report) -> Option<String> {
     let Given::Is(text, span) = section.string(key, report) else { return None };
+    if text.len() > 2 * DATAGRAM_MAX {
+        report.error(
+            &span,
+            Fault::new(format!("`{key}` has more than the {DATAGRAM_MAX} bytes of the largest datagram")),
+        );
+        return None;
+    }
     if text.len().is_multiple_of(2) && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Some(text.to_ascii_lowercase());
     }

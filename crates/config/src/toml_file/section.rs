@@ -86,6 +86,18 @@ impl<'d> Section<'d> {
         self.table.keys().map(|key| (&**key.get_ref(), key.span()))
     }
 
+    /// A regular expression.
+    pub(super) fn pattern(&self, key: &str, report: &mut Report) -> Option<String> {
+        let Given::Is(text, span) = self.string(key, report) else { return None };
+        match self.document.patterns.judge(text) {
+            Ok(()) => Some(text.to_owned()),
+            Err(why) => {
+                report.error(&span, Fault::new(format!("{} is not a regular expression: {why}", quoted(text))));
+                None
+            }
+        }
+    }
+
     /// The value under a key, if it is what was meant.
     pub(super) fn value(&self, key: &str) -> Given<&'d DeValue<'d>> {
         match self.get(key) {

@@ -4,6 +4,7 @@
 
 use crate::diagnostic::Severity;
 use crate::lines::Lines;
+use crate::pattern::Good;
 use crate::report::{Fault, Problem, Span, quoted};
 use std::collections::BTreeMap;
 use toml::Spanned;
@@ -23,6 +24,8 @@ pub(super) struct Document<'p> {
     trusted_until: usize,
     /// Where tables with a header begin, in order.
     headers: Vec<usize>,
+    /// Regular expressions that were judged.
+    pub(super) patterns: Good,
 }
 
 /// Finds the syntax errors, and blanks the lines after which the parser would build no more (`None` if there are
@@ -80,7 +83,7 @@ impl<'p> Document<'p> {
         }
         problems.retain(|_, problem| problem.span.start <= swallowed_from);
         trusted_until = trusted_until.min(swallowed_from);
-        Document { text, lines, problems, trusted_until, headers: tree.headers, root }
+        Document { text, lines, problems, trusted_until, headers: tree.headers, patterns: Good::default(), root }
     }
 
     /// Whether a syntax error lies in the section that begins with this header, or is this inline table.

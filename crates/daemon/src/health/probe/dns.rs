@@ -165,6 +165,24 @@ mod tests {
     }
 
     #[test]
+    fn what_a_configuration_may_ask_for_can_be_asked() {
+        let longest = ["a".repeat(63).as_str(); 3].join(".") + "." + &"b".repeat(61);
+        for name in
+            [".", "example.org", "example.org.", "_sip._udp.example.org", "*.a", "7.2.0.192.in-addr.arpa", &longest]
+        {
+            let text = format!(
+                "[[service]]\nlisten = \"192.0.2.1:53/udp\"\ncheck = {{ type = \"dns\", name = \"{name}\" }}\n\
+                 [[service.server]]\naddress = \"10.0.0.1\"\n"
+            );
+            let parsed = relvs_config::parse_toml("f", &text);
+            assert_eq!(parsed.diagnostics, [], "{name}");
+            let health = parsed.state.services[0].servers[0].health.clone().unwrap();
+            let relvs_model::health::Probe::Dns(dns) = &health.checks[0].probe else { panic!("{health:?}") };
+            assert!(query(1, dns).is_ok(), "{name}");
+        }
+    }
+
+    #[test]
     fn an_answer_without_an_error_is_enough_unless_a_record_is_expected() {
         assert_eq!(judge(7, &answer(0, None), None), Ok(()));
         assert!(judge(7, &answer(3, None), None).unwrap_err().contains("Non-Existent Domain"));

@@ -33,8 +33,6 @@ const HEAD_MAX: usize = 64 << 10;
 const HEADERS_MAX: usize = 256;
 /// The most patterns that are kept compiled.
 const PATTERNS_MAX: usize = 4096;
-/// The largest compiled pattern, in bytes.
-const PATTERN_SIZE_MAX: usize = 1 << 20;
 
 const NOT_HTTP: &str = "the answer is not HTTP";
 const CLOSED: &str = "connection closed before the whole answer came";
@@ -55,8 +53,8 @@ impl Patterns {
         if let Some(found) = compiled.get(pattern) {
             return Ok(found.clone());
         }
-        let made = regex::bytes::RegexBuilder::new(pattern).size_limit(PATTERN_SIZE_MAX).build();
-        let made = Arc::new(made.map_err(|_| format!("`{pattern}` is not a regular expression that relvs knows"))?);
+        let made = relvs_config::pattern(pattern);
+        let made = Arc::new(made.map_err(|why| format!("`{pattern}` is not a regular expression: {why}"))?);
         if compiled.len() >= PATTERNS_MAX {
             compiled.clear();
         }
@@ -267,6 +265,29 @@ mod tests {
         assert!(request(&with("/", ("x", "y\nz")), "h").unwrap_err().contains("header x"));
         let request = request(&with("/a?b=c", ("Host", "other.example")), "h").unwrap();
         assert_eq!(request.headers().get(HOST).unwrap(), "other.example", "what is said wins");
+    }
+
+    #[test]
+    fn what_a_configuration_may_ask_for_can_be_asked() {
+        for (path, host) in [
+            ("/", "www.example.org"),
+            ("/healthz?a=b&c=%20", "a:8080"),
+            ("/a;b=c/{d}", "192.0.2.7:80"),
+            ("/\u{e9}", "[2001:db8::1]:8443"),
+        ] {
+            let text = format!(
+                "[[service]]\nlisten = \"192.0.2.1:80/tcp\"\ncheck = {{ type = \"http\", path = \"{path}\", host = \"{host}\", \
+                 headers = \"X-\u{41}: \u{e9} b\" }}\n[[service.server]]\naddress = \"10.0.0.1\"\n"
+            );
+            let parsed = relvs_config::parse_toml("f", &text);
+            assert_eq!(parsed.diagnostics, [], "{path} {host}");
+            let health = parsed.state.services[0].servers[0].health.clone().unwrap();
+            let relvs_model::health::Probe::Http(http) = &health.checks[0].probe else { panic!("{health:?}") };
+            for version in [HttpVersion::Http11, HttpVersion::Http2] {
+                let http = HttpProbe { version, ..http.clone() };
+                assert!(request(&http, host).is_ok(), "{path} {host}");
+            }
+        }
     }
 
     #[test]
