@@ -53,7 +53,9 @@ fn busy(what: impl FnOnce()) {
         for _ in 0..2 * cores {
             scope.spawn(|| {
                 while !over.load(Ordering::Relaxed) {
-                    (0..100_000_u64).for_each(|number| drop(black_box(number)));
+                    for number in 0..100_000_u64 {
+                        black_box(number);
+                    }
                 }
             });
         }

@@ -110,7 +110,8 @@ fn places(settings: &Settings) -> Vec<Place> {
             match known {
                 Some(place) => drop(place.addresses.insert(address.address)),
                 None => {
-                    places.push(Place { interface: interface.to_owned(), is_ipv6, addresses: [address.address].into() })
+                    let addresses = [address.address].into();
+                    places.push(Place { interface: interface.to_owned(), is_ipv6, addresses });
                 }
             }
         }
