@@ -4,12 +4,16 @@
 //! that no other CPU could notice, and whose answer none could change, is taken alone.
 
 use crate::{
+    layout::DESTINATIONS,
     memory::{Eyes, Memory, WORDS},
     rules,
     run::{Answer, Ask, Start, Stop},
     scene::{Ends, Job, Scene},
 };
-use relvs_core::flow::control::{self, CLAIMED, FREE, LIVE, PHASE};
+use relvs_core::{
+    flow::control::{self, CLAIMED, FREE, LIVE, PHASE},
+    table::load::COUNTS,
+};
 use std::{
     collections::{HashMap, HashSet},
     hash::{BuildHasherDefault, Hasher},
@@ -61,7 +65,7 @@ pub(crate) struct State {
     eyes: [Eyes; CPUS],
     memory: Memory,
     /// Destinations' counts, as they were added up.
-    pub(crate) counts: [u64; crate::layout::DESTINATIONS],
+    pub(crate) counts: [[u64; 2]; DESTINATIONS],
     /// How jobs ended.
     pub(crate) ends: [[Option<Ends>; JOBS]; CPUS],
     /// Some flow was displaced or expired.
@@ -218,7 +222,7 @@ impl Explorer<'_> {
                 image[usize::from(*number)] = self.scene.image[word];
             }
         }
-        let counts = |number| self.scene.image[self.scene.layout.loads + 4 * number];
+        let counts = |number| [self.scene.image[self.scene.layout.loads + 4 * number + COUNTS], 0];
         let mut state = State {
             cpus: [Cpu { job: 0, node: 0 }; CPUS],
             eyes: std::array::from_fn(|cpu| if cpu < self.scene.jobs.len() { Eyes::START } else { Eyes::CLOSED }),
@@ -383,9 +387,10 @@ impl Explorer<'_> {
             Ok(())
         };
         match ask {
-            Ask::Add { destination, value } => {
+            Ask::Add { destination, count, value } => {
                 let mut new = state.clone();
-                new.counts[destination] = new.counts[destination].wrapping_add(value);
+                let sum = &mut new.counts[destination][count as usize];
+                *sum = sum.wrapping_add(value);
                 push(self, new, Answer::Done)
             }
             Ask::Store { word, value } => {
@@ -481,7 +486,7 @@ impl Explorer<'_> {
                 });
             }
         }
-        state.counts.iter().copied().for_each(&mut feed);
+        state.counts.iter().flatten().copied().for_each(&mut feed);
         feed(state.lost.into());
         state.memory.feed(self.words.count, feed);
         u128::from(sums[0]) << 64 | u128::from(sums[1])
@@ -505,7 +510,9 @@ impl Explorer<'_> {
                     format!("exchanges {}, {old} for {new}: {}", place(*word), said(*answer))
                 }
                 Some(Ask::Put { word, new }) => format!("puts {}: {}", place(*word), said(Answer::Value(*new))),
-                Some(Ask::Add { destination, value }) => format!("adds {value:#x} to {destination}"),
+                Some(Ask::Add { destination, count, value }) => {
+                    format!("adds {value:#x} to {destination}'s {count:?}")
+                }
             };
             text += &format!("  {cpu}: {line}\n");
         }

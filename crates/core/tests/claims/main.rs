@@ -57,7 +57,7 @@ hold! {
     hand_back
     settle
     settle_expire
-    #[ignore = "long"] settle_crowd
+    settle_two_expire
     open_and_settle
     displace
     displace_settling
@@ -66,9 +66,13 @@ hold! {
     #[ignore = "long"] nat_open
     nat_open_same
     nat_answer
-    #[ignore = "long"] nat_crowd
+    #[ignore = "long"] nat_open_expire
     nat_settle
     nat_translation
+    #[ignore = "long"]
+    persist
+    #[ignore = "long"]
+    persist_expire
 }
 
 /// Without this safeguard some interleaving breaks a rule.
@@ -110,6 +114,7 @@ find! {
     unbind: Unbind in open_expire;
     bind: Bind in open;
     leave_young: LeaveYoung in settle;
+    rivals_of_a_template: Rivals in persist;
 }
 
 fn finds_on(what: &str, machine: Machine, mut scene: Scene) {

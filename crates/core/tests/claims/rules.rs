@@ -24,7 +24,7 @@ struct Record {
 /// Whether the tables are whole, and packets of one flow had one answer.
 pub(crate) fn at_rest(scene: &Scene, state: &Moment, newest: impl Fn(usize) -> u64) -> Result<(), String> {
     let mut records: Vec<Record> = Vec::new();
-    let mut counts = [0u64; DESTINATIONS];
+    let mut counts = [[0u64; 2]; DESTINATIONS];
     for zone in [Zone::Settled, Zone::Young] {
         for place in 0..4 * scene.layout.buckets {
             let word = scene.layout.place(zone, place);
@@ -35,8 +35,12 @@ pub(crate) fn at_rest(scene: &Scene, state: &Moment, newest: impl Fn(usize) -> u
                 _ => return Err(format!("{zone:?} {place} is lost: {control:#x}")),
             }
             if control & control::REPLY == 0 {
-                let count = &mut counts[control::destination(control) as usize];
-                *count = count.wrapping_add(load::share(control));
+                let [flows, templates] = &mut counts[control::destination(control) as usize];
+                if control::protocol(control) == state::TEMPLATE {
+                    *templates += 1;
+                } else {
+                    *flows = flows.wrapping_add(load::share(control));
+                }
             }
             let link = Link(newest(word + scene.layout.link));
             records.push(Record { name: scene.named(word, &newest), control, zone, place, link });
@@ -45,7 +49,7 @@ pub(crate) fn at_rest(scene: &Scene, state: &Moment, newest: impl Fn(usize) -> u
     // Strangers are of destination 0.
     for (number, (counted, there)) in state.counts.iter().zip(&counts).enumerate().skip(1) {
         if counted != there {
-            return Err(format!("destination {number} has {counted:#x} by its counts, {there:#x} by its records"));
+            return Err(format!("destination {number} has {counted:x?} by its counts, {there:x?} by its records"));
         }
     }
     let ours: Vec<&Record> = records.iter().filter(|record| control::destination(record.control) != 0).collect();
@@ -115,21 +119,19 @@ fn answers(scene: &Scene, state: &Moment, records: &[&Record]) -> Result<(), Str
     if state.lost || scene.ends {
         return Ok(());
     }
+    let jobs = || scene.jobs.iter().zip(&state.ends).flat_map(|(jobs, ends)| jobs.iter().zip(ends));
     let mut ways = [None; 8];
-    for (jobs, ends) in scene.jobs.iter().zip(&state.ends) {
-        for (job, end) in jobs.iter().zip(ends) {
-            let (Job::Client { flow, .. }, Some(Ends::Forwarded(number))) = (job, end) else { continue };
-            let way = ways[usize::from(*flow)].get_or_insert(*number);
-            if way != number {
-                return Err(format!("flow {flow} went to {way} and to {number}"));
-            }
+    for (job, end) in jobs() {
+        let (Job::Client { flow, .. }, Some(Ends::Forwarded(number))) = (job, end) else { continue };
+        // A persistent service's clients, who are of one network, all have one server.
+        let client = if scene.persistent { 0 } else { usize::from(*flow) };
+        let way = ways[client].get_or_insert(*number);
+        if way != number {
+            return Err(format!("flow {flow} went to {number}, and another packet to {way}"));
         }
-    }
-    for (flow, way) in ways.into_iter().enumerate() {
-        let Some(number) = way else { continue };
-        let name = scene.name_of(flow as u8);
+        let name = scene.name_of(*flow);
         let there = records.iter().find(|record| record.name == name);
-        if there.is_none_or(|record| control::destination(record.control) as usize != number) {
+        if there.is_none_or(|record| control::destination(record.control) as usize != *number) {
             return Err(format!("flow {flow} went to {number}, and no record says so"));
         }
     }

@@ -11,7 +11,7 @@ use crate::{
     frames::Wire,
     scene::{Ends, Scene},
 };
-use relvs_core::{Block, table::load::COUNTS};
+use relvs_core::{Block, table::load::TEMPLATES};
 use std::cell::{Cell, RefCell};
 
 /// What a run asks of the memory that is shared. Words are numbered as in the scene.
@@ -37,6 +37,7 @@ pub(crate) enum Ask {
     /// To a destination's counts: order does not matter, and nobody reads them meanwhile.
     Add {
         destination: usize,
+        count: Count,
         value: u64,
     },
 }
@@ -49,6 +50,13 @@ impl Ask {
             Ask::Load { .. } | Ask::Add { .. } => None,
         }
     }
+}
+
+/// Which count of a destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Count {
+    Flows,
+    Templates,
 }
 
 /// What memory answered.
@@ -185,10 +193,10 @@ impl<'a> Run<'a> {
 
     fn add(&self, word: usize, value: u64) -> u64 {
         let loads = self.scene.layout.loads;
-        let count = word >= loads && word < self.scene.layout.request && (word - loads) % 4 == COUNTS;
-        if count {
+        if word >= loads && word < self.scene.layout.request {
+            let count = if (word - loads) % 4 == TEMPLATES { Count::Templates } else { Count::Flows };
             if self.planted.counts(value) {
-                self.ask(Ask::Add { destination: (word - loads) / 4, value });
+                self.ask(Ask::Add { destination: (word - loads) / 4, count, value });
             }
             return 0;
         }

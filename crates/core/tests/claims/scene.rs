@@ -8,14 +8,14 @@ use crate::{
     run::{Answer, Run, Start, Stop},
 };
 use relvs_core::{
-    Block, Constants, Reason, Stage, V4, V6, Verdict, Zone, director,
+    Block, Constants, Family, Reason, Stage, V4, V6, Verdict, Zone, director,
     flow::{Key, Link, control},
     state::State,
     table::{
         active,
         destination::{AVAILABLE, Destination, WILDCARD, method},
         entry, hop, interface, load,
-        service::Service,
+        service::{Service, flag},
     },
     wire::protocol,
 };
@@ -68,6 +68,8 @@ pub(crate) struct Scene {
     six: bool,
     /// The service has all ports, each flow one of its own.
     all_ports: bool,
+    /// Clients, who are all of one network, stay with their server.
+    pub(crate) persistent: bool,
     /// By flow: destinations that it may have.
     given: [[bool; DESTINATIONS]; 8],
 }
@@ -100,10 +102,16 @@ pub(crate) struct Setting {
     pub(crate) six: bool,
     pub(crate) nat: bool,
     pub(crate) all_ports: bool,
+    pub(crate) persistent: bool,
     pub(crate) buckets: usize,
     /// Places that are free; in all others are strangers' flows.
     pub(crate) free: &'static [(Zone, usize)],
 }
+
+/// Of persistence: all clients are of one network.
+const NETMASK4: u32 = u32::from_ne_bytes([255, 255, 255, 0]);
+/// See [`NETMASK4`].
+const NETMASK6: u8 = 48;
 
 /// The name of strangers' flows. A scene's own all have 0.
 const STRANGER: u64 = control::TAG;
@@ -124,6 +132,7 @@ impl Scene {
             ends: false,
             six: setting.six,
             all_ports: setting.all_ports,
+            persistent: setting.persistent,
             given: [[false; DESTINATIONS]; 8],
         };
         if setting.buckets > 1 {
@@ -141,7 +150,9 @@ impl Scene {
         }
         for job in scene.jobs.iter().flatten() {
             if let Job::Client { flow, chosen, .. } = *job {
-                scene.given[usize::from(flow)][chosen] = true;
+                let flow = usize::from(flow);
+                let flows = if setting.persistent { 0..8 } else { flow..flow + 1 };
+                flows.for_each(|flow| scene.given[flow][chosen] = true);
             }
         }
         scene
@@ -153,10 +164,9 @@ impl Scene {
             let requests = (0..3).map(|flow| (scene.client(flow), scene.service(flow), false));
             let replies = (0..3).flat_map(|flow| (1..4).map(move |n| (flow, n)));
             let replies = replies.map(|(flow, n)| (scene.server(flow, n), scene.client(flow), true));
-            requests.chain(replies).all(|(from, to, reply)| {
-                let [name, first, second] = scene.key(from, to, reply);
-                first & 1 == 0 && second & 1 == 1 && name & control::TAG != STRANGER
-            })
+            let keys = requests.chain(replies).map(|(from, to, reply)| scene.key(from, to, reply));
+            keys.chain([scene.template()])
+                .all(|[name, first, second]| first & 1 == 0 && second & 1 == 1 && name & control::TAG != STRANGER)
         };
         let mut seed = 0u64;
         while !parted(self) {
@@ -165,6 +175,19 @@ impl Scene {
                 *multiplier = (seed * 6 + at as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
             }
         }
+    }
+
+    /// Name, first and second bucket of the template of all clients.
+    fn template(&self) -> [u64; 3] {
+        let ports = u32::from(protocol::TCP) | u32::from(PORT.to_be()) << 16;
+        let (client, service) = (self.address(CLIENT, 0), self.address(VIP, 0));
+        if self.six {
+            let key = Key::<V6>::template(&self.constants, V6::network(client, 0, NETMASK6), service, ports);
+            return [key.name, key.first.into(), key.second.into()];
+        }
+        let client = V4::network(client[0] as u32, NETMASK4, 0);
+        let key = Key::<V4>::template(&self.constants, client, service[0] as u32, ports);
+        [key.name, key.first.into(), key.second.into()]
     }
 
     /// Name, first and second bucket.
@@ -190,9 +213,12 @@ impl Scene {
         set(&mut self.image, layout.interface, &[own, u64::from(frames::INTERFACE)]);
         let service = Service {
             scheduler: relvs_core::schedule::ROUND,
+            flags: if self.persistent { flag::PERSISTENT } else { 0 },
             bands: 1,
             round: 1,
             ring_length: 1,
+            netmask6: NETMASK6,
+            netmask4: NETMASK4,
             ..Service::default()
         };
         set(&mut self.image, layout.service, &service.pack());
@@ -372,7 +398,7 @@ impl Scene {
 }
 
 /// What `relvs_dataplane::scan` does with a record, by the same steps.
-fn expire<F: relvs_core::Family>(run: &Run<'_>, zone: Zone, place: usize, since: u16) {
+fn expire<F: Family>(run: &Run<'_>, zone: Zone, place: usize, since: u16) {
     let record = run.part(run.scene.layout.place(zone, place));
     let seen = record.load(0);
     if seen & control::PHASE != control::LIVE {

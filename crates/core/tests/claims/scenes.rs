@@ -40,7 +40,7 @@ fn there(zone: Zone, place: usize, flow: u8, destination: usize, state: State) -
     There { zone, place, flow, destination, state, replies: None }
 }
 
-const DR: Setting = Setting { six: false, nat: false, all_ports: false, buckets: 1, free: &[] };
+const DR: Setting = Setting { six: false, nat: false, all_ports: false, persistent: false, buckets: 1, free: &[] };
 const NAT: Setting = Setting { nat: true, ..DR };
 const HALF_OPEN: State = State::SynReceived;
 
@@ -157,12 +157,12 @@ pub(crate) fn open_and_settle() -> Scene {
     )
 }
 
-/// Two CPUs settle a flow, a third begins it anew, and user space finds its time over.
-pub(crate) fn settle_crowd() -> Scene {
+/// Two CPUs settle one young flow, with a place in each of its buckets, while its time is over.
+pub(crate) fn settle_two_expire() -> Scene {
     Scene::new(
         &Setting { buckets: 2, free: &[(Settled, 0), (Settled, 4)], ..DR },
         &[there(Young, 0, 0, 1, HALF_OPEN)],
-        vec![vec![goes_on(0)], vec![goes_on(0)], vec![opens(0, 2)], vec![expires(Young, 0)]],
+        vec![vec![goes_on(0)], vec![goes_on(0)], vec![expires(Young, 0)]],
     )
 }
 
@@ -232,12 +232,12 @@ pub(crate) fn nat_answer() -> Scene {
     )
 }
 
-/// Two CPUs open one NAT flow while its servers answer and its time is over.
-pub(crate) fn nat_crowd() -> Scene {
+/// Two CPUs open one NAT flow to one server while its time is over.
+pub(crate) fn nat_open_expire() -> Scene {
     Scene::new(
         &Setting { buckets: 2, free: &[(Young, 0), (Young, 1), (Young, 4)], ..NAT },
         &[],
-        vec![vec![opens(0, 1)], vec![opens(0, 1)], vec![replies(0, 1)], vec![expires(Young, 0)]],
+        vec![vec![opens(0, 1)], vec![opens(0, 1)], vec![expires(Young, 0)]],
     )
 }
 
@@ -257,5 +257,23 @@ pub(crate) fn nat_translation() -> Scene {
         &Setting { all_ports: true, free: &[], ..NAT },
         &[There { replies: Some(1), ..there(Young, 0, 0, 1, HALF_OPEN) }],
         vec![vec![expires(Young, 0)], vec![opens(1, 2)], vec![replies(0, 1)]],
+    )
+}
+
+/// Two clients of one network open flows of a persistent service: one template, one server.
+pub(crate) fn persist() -> Scene {
+    Scene::new(
+        &Setting { persistent: true, buckets: 2, free: &[(Settled, 0), (Settled, 4), (Young, 0), (Young, 4)], ..DR },
+        &[],
+        vec![vec![opens(0, 1)], vec![opens(1, 2)]],
+    )
+}
+
+/// The same while the template's time is over.
+pub(crate) fn persist_expire() -> Scene {
+    Scene::new(
+        &Setting { persistent: true, buckets: 2, free: &[(Settled, 0), (Young, 0), (Young, 4)], ..DR },
+        &[],
+        vec![vec![opens(0, 1)], vec![opens(1, 2)], vec![expires(Settled, 0)]],
     )
 }
