@@ -9,7 +9,7 @@ use relvs_lab::traffic::{nginx_ill, nginx_server};
 use relvs_model::Method;
 
 use super::pace::{PACE, slack};
-use super::scene::{GROUPS, Group, Scene};
+use super::scene::{GROUPS, Group, Scene, fresh_ports};
 use crate::bed::{assert_shares, succeeded};
 
 /// In one family the servers are asked themselves, in the other as clients' packets come to them.
@@ -25,12 +25,16 @@ fn fails(
     break_it: impl FnOnce(&mut Scene),
     mend_it: impl FnOnce(&mut Scene),
 ) {
+    fresh_ports(&scene.bed, 0);
     let loads = scene.load();
     let before = loads.so_far();
     assert!(before.iter().all(|report| report.failed() == 0), "nothing is wrong yet: {before:?}");
     let broken = Instant::now();
     break_it(&mut scene);
     let out = scene.when(false);
+    fresh_ports(&scene.bed, 1);
+    // Those by the ports before were begun until then.
+    let until = Instant::now();
     let at_most = loads.between(&before, &out);
     for way in &scene.ways {
         // All that is begun from now on is answered, by the other one.
@@ -40,6 +44,7 @@ fn fails(
     let mended = Instant::now();
     let back = scene.when(true);
     let reports = loads.stop();
+    fresh_ports(&scene.bed, 2);
     let promises = [PACE.promise(fails_after), PACE.return_promise(fails_after)];
     for (n, way) in scene.ways.iter().enumerate() {
         let took = [out[n].duration_since(broken), back[n].saturating_duration_since(mended)];
@@ -57,7 +62,7 @@ fn fails(
         }
         // Every second request goes to it, and it has none of those that were begun when it was out.
         let report = &reports[n];
-        assert!(report.last_failed.is_none_or(|begun| begun <= out[n]), "lost when it was out: {report}");
+        assert!(report.last_failed.is_none_or(|begun| begun <= until), "lost when it was out: {report}");
         assert!(report.failed() <= at_most[n].div_ceil(2) + 1, "{} requests until it was out: {report}", at_most[n]);
         assert_shares(&scene.bed.requests(way.target, 20), &way.group.servers.map(|name| (name, 10)));
         let other = scene.status_of(&scene.bed.status(), way, way.group.servers[1]);

@@ -10,6 +10,7 @@ use relvs_lab::{Process, Shape, Topology};
 use relvs_model::Method;
 
 use super::pace::PACE;
+use super::scene::fresh_ports;
 use crate::bed::{Bed, until};
 use crate::configuration::{rip, tcp};
 
@@ -126,10 +127,12 @@ fn all_servers_fail_and_come_back() {
     for n in [0, 1] {
         nginx[n].kill().unwrap();
         scene.tells(&[&format!("server_down {}", SERVERS[n])]);
+        fresh_ports(&scene.bed, n as u16);
         scene.answered_by(&SERVERS[n + 1..]);
     }
     nginx[2].kill().unwrap();
     scene.tells(&["server_down s3", "quorum_down"]);
+    fresh_ports(&scene.bed, 2);
     let out = Instant::now();
     scene.answered_by(&[SORRY]);
     // One and two are not enough to come back.

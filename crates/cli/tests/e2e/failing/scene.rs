@@ -50,6 +50,13 @@ pub(super) struct Scene {
 /// A load, and when it began.
 pub(super) struct Steady(Vec<(Instant, RunningLoad)>);
 
+/// From now on clients' connections have ports that no flow has: one that was lost left its port free at the client, but is known to the director,
+/// and a connection by the same port would go where that went, as with IPVS. `moment` is another for each call.
+pub(super) fn fresh_ports(bed: &Bed, moment: u16) {
+    let first = 20_000 + moment * 4_000;
+    bed.client().set_sysctl("ipv4/ip_local_port_range", &format!("{first} {}", first + 3_999)).unwrap();
+}
+
 impl Scene {
     /// All servers up, and asked for `/` through the data path where `through` says so. `None` as a bed.
     pub(super) fn start(groups: &'static [Group], through: impl Fn(Method, IpAddr) -> bool) -> Option<Self> {
