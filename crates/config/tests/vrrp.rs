@@ -1,10 +1,11 @@
 //! Virtual routers in relvs.toml: what is read, and what each mistake says, where.
 
 use relvs_config::{Parsed, parse_toml};
+use relvs_model::Network;
 use relvs_model::health::Script;
 use relvs_model::vrrp::{
-    Announcements, InitialState, Instance, Notify, Settings, SyncGroup, TrackFile, TrackProcess, TrackScript,
-    TrackSource, Tracked, Unicast, UnicastPeer, Version, VirtualAddress,
+    Announcements, InitialState, Instance, Notify, RouteAction, Settings, SyncGroup, TrackFile, TrackProcess,
+    TrackScript, TrackSource, Tracked, Unicast, UnicastPeer, Version, VirtualAddress, VirtualRoute, VirtualRule,
 };
 
 /// A virtual router that can be, with more keys.
@@ -161,6 +162,77 @@ address = \"10.0.0.11\"");
                 priority = 255\nstate = \"master\"\n";
     let none = &good(none).state.vrrp.instances[0];
     assert!(none.no_addresses && none.is_ipv6());
+}
+
+#[test]
+fn routes_and_rules() {
+    let text = one("[[vrrp.instance.routes]]
+to = \"198.51.100.0/24\"
+via = \"192.0.2.254\"
+interface = \"eth1\"
+source = \"192.0.2.100\"
+table = 7
+metric = 0
+scope = \"global\"
+mtu = 1400
+on_link = true
+no_track = true
+[[vrrp.instance.routes]]
+to = \"203.0.113.7\"
+action = \"blackhole\"
+[[vrrp.instance.rules]]
+from = \"192.0.2.0/24\"
+to = \"198.51.100.0/24\"
+input = \"eth0\"
+output = \"eth1\"
+mark = 3
+priority = 100
+table = 7
+no_track = true
+[[vrrp.instance.rules]]
+ipv6 = true
+action = \"prohibit\"");
+    let network = |text: &str, prefix| Network { address: text.parse().expect("an address"), prefix };
+    let found = &good(&text).state.vrrp.instances[0];
+    let route = VirtualRoute {
+        via: "192.0.2.254".parse().ok(),
+        interface: Some("eth1".into()),
+        source: "192.0.2.100".parse().ok(),
+        table: Some(7),
+        metric: Some(0),
+        scope: Some("global".into()),
+        mtu: Some(1_400),
+        on_link: true,
+        no_track: true,
+        ..VirtualRoute::new(network("198.51.100.0", 24))
+    };
+    let hole = VirtualRoute { action: RouteAction::Blackhole, ..VirtualRoute::new(network("203.0.113.7", 32)) };
+    assert_eq!(found.routes, [route, hole]);
+    let rule = VirtualRule {
+        from: Some(network("192.0.2.0", 24)),
+        to: Some(network("198.51.100.0", 24)),
+        input: Some("eth0".into()),
+        output: Some("eth1".into()),
+        mark: Some(3),
+        priority: Some(100),
+        table: Some(7),
+        no_track: true,
+        ..VirtualRule::default()
+    };
+    let refuse = VirtualRule { ipv6: true, action: RouteAction::Prohibit, ..VirtualRule::default() };
+    assert_eq!(found.rules, [rule, refuse]);
+    bad(
+        &one("routes = [{ via = \"192.0.2.254\" }]"),
+        &["f:6:11: error: [[vrrp.instance.routes]] has no `to`; add `to = \"198.51.100.0/24\"`"],
+    );
+    bad(
+        &one("rules = [{ from = \"192.0.2.1/24\", table = 7 }]"),
+        &["f:6:19: error: `192.0.2.1/24` has bits beyond its prefix; write `192.0.2.0/24`, or a longer prefix"],
+    );
+    bad(
+        &one("rules = [{ from = \"192.0.2.0/24\" }]"),
+        &["f:6:9: error: `rules`: rule from 192.0.2.0/24; say a table, or that packets are dropped"],
+    );
 }
 
 #[test]

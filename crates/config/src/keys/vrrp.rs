@@ -2,7 +2,7 @@
 
 use super::common::{COMMAND, GROUP, PAUSE, PAUSE_OR_NONE, PROGRAM, TIMES, USER, time};
 use super::{Default as Without, Key, Kind, Table};
-use crate::toml_file::{SCOPES, STATES, word_of};
+use crate::toml_file::{ACTIONS, SCOPES, STATES, word_of};
 use relvs_model::vrrp::{Announcements, Instance, Version};
 
 fn usual() -> Instance {
@@ -98,6 +98,13 @@ pub static INSTANCE: Table = Table {
             "What the master has, and its adverts name; all IPv4 or all IPv6."
         ),
         key!("excluded", ADDRESSES, NOTHING, "More that the master has, of any family, which adverts do not name."),
+        key!("routes", Kind::Tables(&VIRTUAL_ROUTE), NOTHING, "Routes that the master has besides."),
+        key!(
+            "rules",
+            Kind::Tables(&VIRTUAL_RULE),
+            NOTHING,
+            "Rules that the master has, which say what routing table counts."
+        ),
         key!("no_addresses", Kind::Boolean, NO, "It has no addresses on purpose."),
         key!(
             "priority",
@@ -283,6 +290,85 @@ pub static ADDRESS: Table = Table {
             "How far it is valid."
         ),
         key!("no_prefix_route", Kind::Boolean, NO, "No route to its prefix is added."),
+        key!("no_track", Kind::Boolean, NO, "When somebody removes it, it is not put back."),
+    ],
+    later: &[],
+};
+
+const NETWORK: Kind = Kind::Text { what: "an address or a network", examples: &["198.51.100.0/24", "0.0.0.0/0"] };
+const ROUTER: Kind = Kind::Text { what: "an address", examples: &["192.0.2.254"] };
+const NUMBER: Kind = Kind::Integer { least: 0, most: u32::MAX };
+const TABLE: Kind = Kind::Integer { least: 1, most: u32::MAX };
+
+fn actions() -> Vec<&'static str> {
+    ACTIONS.map(|(name, _)| name).to_vec()
+}
+
+/// `[[vrrp.instance.routes]]`.
+pub static VIRTUAL_ROUTE: Table = Table {
+    title: "[[vrrp.instance.routes]]",
+    about: "A route that the master has: `routes = [{ to = \"198.51.100.0/24\", via = \"192.0.2.254\" }]`.",
+    keys: &[
+        key!("to", NETWORK, Without::Required, "Where to."),
+        key!("via", ROUTER, Without::Words("none: it is on the link"), "The next router."),
+        key!(
+            "interface",
+            INTERFACE,
+            Without::Words("as `via` leads, else the virtual router's"),
+            "By which interface."
+        ),
+        key!(
+            "action",
+            Kind::Words(actions),
+            Without::Is(|| word_of(&ACTIONS, Default::default())),
+            "What becomes of packets."
+        ),
+        key!(
+            "source",
+            ROUTER,
+            Without::Words("the kernel's choice"),
+            "The source address of this machine's own packets."
+        ),
+        key!("table", TABLE, Without::Words("the main one"), "The routing table's number."),
+        key!("metric", NUMBER, NOTHING, "Among routes to the same the lowest counts."),
+        key!(
+            "scope",
+            Kind::Words(|| SCOPES.map(|(name, _)| name).to_vec()),
+            Without::Words("`link` without `via`, else `global`"),
+            "How far it is."
+        ),
+        key!("mtu", Kind::Integer { least: 68, most: 65_535 }, NOTHING, "The path's MTU."),
+        key!("on_link", Kind::Boolean, NO, "The next router is on the link, whatever its address."),
+        key!("no_track", Kind::Boolean, NO, "When somebody removes it, it is not put back."),
+    ],
+    later: &[],
+};
+
+/// `[[vrrp.instance.rules]]`.
+pub static VIRTUAL_RULE: Table = Table {
+    title: "[[vrrp.instance.rules]]",
+    about: "A rule that the master has, as of `ip rule`: `rules = [{ from = \"192.0.2.0/24\", table = 100 }]`. It has `table`, or an \
+        `action`.",
+    keys: &[
+        key!("from", NETWORK, Without::Words("anywhere"), "Where packets come from."),
+        key!("to", NETWORK, Without::Words("anywhere"), "Where they go."),
+        key!("ipv6", Kind::Boolean, NO, "It is about IPv6, if `from` and `to` do not say it."),
+        key!("input", INTERFACE, Without::Words("any"), "By which interface they came."),
+        key!(
+            "output",
+            INTERFACE,
+            Without::Words("any"),
+            "By which interface they go, of sockets that are bound to it."
+        ),
+        key!("mark", NUMBER, Without::Words("any"), "Their mark."),
+        key!("priority", NUMBER, Without::Words("the kernel's choice"), "The rule with the lowest is asked first."),
+        key!(
+            "action",
+            Kind::Words(actions),
+            Without::Is(|| word_of(&ACTIONS, Default::default())),
+            "What becomes of them."
+        ),
+        key!("table", TABLE, NOTHING, "The routing table that counts."),
         key!("no_track", Kind::Boolean, NO, "When somebody removes it, it is not put back."),
     ],
     later: &[],

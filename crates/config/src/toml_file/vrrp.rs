@@ -2,6 +2,7 @@
 //! ([`Problem`]); here it gets its place.
 
 use super::director::interface_name;
+use super::routes::{routes, rules};
 use super::script::{command, name, script};
 use super::section::Section;
 use super::tracked::{arbiter, tracked};
@@ -192,6 +193,7 @@ fn instance(section: &Section<'_>, services: Option<&[ServiceKey]>, report: &mut
         Given::Is(text, _) => Some(text.to_owned()),
         Given::Absent | Given::Wrong => None,
     };
+    let (routes, rules) = (routes(section, report), rules(section, report));
     let mut flag = |key, usual| section.boolean(key, report).or(usual).unwrap_or(usual);
     Instance {
         name,
@@ -199,8 +201,8 @@ fn instance(section: &Section<'_>, services: Option<&[ServiceKey]>, report: &mut
         router_id: router_id.unwrap_or_default(),
         version,
         nopreempt: flag("nopreempt", false),
-        routes: Vec::new(),
-        rules: Vec::new(),
+        routes,
+        rules,
         no_addresses: flag("no_addresses", false),
         accept: flag("accept", usual.accept),
         strict: flag("strict", false),

@@ -5,10 +5,10 @@ use super::{
     text::{Table, array, command, quoted},
 };
 use crate::keepalived::Written;
-use crate::toml_file::STATES;
+use crate::toml_file::{ACTIONS, STATES};
 use relvs_model::vrrp::{
-    Announcements, Instance, Notify, Settings, SyncGroup, TrackFile, TrackProcess, TrackScript, TrackSource, Tracked,
-    UnicastPeer, Version, VirtualAddress,
+    Announcements, Instance, Notify, RouteAction, Settings, SyncGroup, TrackFile, TrackProcess, TrackScript,
+    TrackSource, Tracked, UnicastPeer, Version, VirtualAddress, VirtualRoute, VirtualRule,
 };
 
 pub(super) fn write(settings: &Settings, places: &Written, page: &mut Page) {
@@ -79,6 +79,12 @@ fn instance(instance: &Instance) -> Table {
     if !instance.excluded.is_empty() {
         table.value("excluded", array(instance.excluded.iter().map(address)));
     }
+    if !instance.routes.is_empty() {
+        table.value("routes", array(instance.routes.iter().map(route)));
+    }
+    if !instance.rules.is_empty() {
+        table.value("rules", array(instance.rules.iter().map(rule)));
+    }
     table.flag("no_addresses", instance.no_addresses);
     table.flag("nopreempt", instance.nopreempt);
     table.time("preempt_delay", instance.preempt_delay_ms, 0);
@@ -136,6 +142,49 @@ fn address(address: &VirtualAddress) -> String {
     table.flag("no_track", address.no_track);
     let alone = VirtualAddress { prefix: address.prefix, ..VirtualAddress::new(address.address) };
     if *address == alone { text } else { table.inline() }
+}
+
+fn route(route: &VirtualRoute) -> String {
+    let mut table = Table::default();
+    table.text("to", &route.to.to_string());
+    action(route.action, &mut table);
+    for (key, address) in [("via", route.via), ("source", route.source)] {
+        table.maybe(key, address.map(|address| address.to_string()).as_ref());
+    }
+    table.maybe("interface", route.interface.as_ref());
+    numbers([("table", route.table), ("metric", route.metric), ("mtu", route.mtu)], &mut table);
+    table.maybe("scope", route.scope.as_ref());
+    table.flag("on_link", route.on_link);
+    table.flag("no_track", route.no_track);
+    table.inline()
+}
+
+fn rule(rule: &VirtualRule) -> String {
+    let mut table = Table::default();
+    for (key, network) in [("from", rule.from), ("to", rule.to)] {
+        table.maybe(key, network.map(|network| network.to_string()).as_ref());
+    }
+    table.flag("ipv6", rule.ipv6);
+    table.maybe("input", rule.input.as_ref());
+    table.maybe("output", rule.output.as_ref());
+    numbers([("mark", rule.mark), ("priority", rule.priority), ("table", rule.table)], &mut table);
+    action(rule.action, &mut table);
+    table.flag("no_track", rule.no_track);
+    table.inline()
+}
+
+fn action(action: RouteAction, table: &mut Table) {
+    if let Some((word, _)) = ACTIONS.iter().find(|(_, one)| *one == action && action != RouteAction::Forward) {
+        table.text("action", word);
+    }
+}
+
+fn numbers<const N: usize>(numbers: [(&'static str, Option<u32>); N], table: &mut Table) {
+    for (key, number) in numbers {
+        if let Some(number) = number {
+            table.value(key, number);
+        }
+    }
 }
 
 fn peer(peer: &UnicastPeer) -> String {

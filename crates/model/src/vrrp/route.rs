@@ -148,6 +148,7 @@ impl fmt::Display for VirtualRule {
         }
         match self.table {
             Some(table) => write!(f, " table {table}"),
+            None if self.action == RouteAction::Forward => Ok(()),
             None => write!(f, " {}", self.action.word().trim_end()),
         }
     }
