@@ -6,6 +6,7 @@ mod addresses;
 mod api;
 mod control_json;
 mod frames;
+mod health_answers;
 mod ipvsadm;
 mod keepalived_conf;
 mod neighbours;
@@ -21,11 +22,12 @@ pub(crate) struct Target {
 }
 
 /// All of them.
-pub(crate) const TARGETS: [Target; 9] = [
+pub(crate) const TARGETS: [Target; 10] = [
     Target { name: "addresses", run: addresses::run },
     Target { name: "api", run: api::run },
     Target { name: "control_json", run: control_json::run },
     Target { name: "frames", run: frames::run },
+    Target { name: "health_answers", run: health_answers::run },
     Target { name: "ipvsadm", run: ipvsadm::run },
     Target { name: "keepalived_conf", run: keepalived_conf::run },
     Target { name: "neighbours", run: neighbours::run },

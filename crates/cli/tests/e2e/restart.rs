@@ -331,6 +331,10 @@ fn stopping_really_stops() {
     assert_eq!(program(&bed), None);
     let left: Vec<_> = std::fs::read_dir(bed.run_dir().join("bpf")).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert!(left.iter().all(|name| name.to_string_lossy().contains('.')), "pins are left: {left:?}");
+    // Nor anything of what was known.
+    let known = std::fs::read_dir(bed.run_dir()).unwrap().map(|entry| entry.unwrap().path());
+    let known: Vec<_> = known.filter(|path| path.extension().is_some()).collect();
+    assert!(known.is_empty(), "{known:?}");
     for target in bed.targets(80) {
         // The director's own stack has the VIP, and nobody listens there.
         let report = Load::new(target).requests(3).run(bed.client()).unwrap();

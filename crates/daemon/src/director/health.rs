@@ -110,6 +110,16 @@ impl Health {
         }
     }
 
+    /// Leaves nothing to the next daemon.
+    pub(super) fn forget(&self) -> Result<(), Error> {
+        match fs::remove_file(&self.path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                Err(Error::File { path: self.path.clone(), source })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Whether any service is checked, or any server drained.
     fn is_idle(&self, configured: &Desired) -> bool {
         self.overlaid.is_empty() && !configured.services.iter().any(|service| is_checked(service))

@@ -400,6 +400,7 @@ impl Director {
             OnExit::Keep => Ok(()),
             OnExit::Stop => {
                 self.kernel.discard()?;
+                self.health.forget()?;
                 self.memory.remove()
             }
         }

@@ -17,5 +17,7 @@ mod rights;
 mod tls;
 
 pub use notify::{Notifier, Told, Voice};
+pub(crate) use path::packet;
 pub use probe::Probes;
+pub(crate) use probe::judged;
 pub use prober::{Figures, Prober};

@@ -12,6 +12,7 @@ mod frame;
 mod ports;
 mod stack;
 
+use crate::untrusted::Packet;
 use carrier::Carrier;
 use relvs_model::{
     Method,
@@ -160,4 +161,10 @@ impl Drop for Seat {
     fn drop(&mut self) {
         self.made.carrier.give_back(self.vip, self.port);
     }
+}
+/// Reads a packet as what leaves the namespace and as what comes for it: whose it is, and what it is when it is completed.
+pub(crate) fn packet(bytes: &[u8]) -> Packet {
+    let mut completed = bytes.to_vec();
+    let completed = frame::complete(&mut completed).map(|()| completed);
+    Packet { sender: frame::sender(bytes), receiver: frame::receiver(bytes), completed }
 }

@@ -80,7 +80,7 @@ fn is_answer(id: u16, message: &[u8]) -> bool {
         && message.get(2).is_some_and(|flags| flags & RESPONSE != 0)
 }
 
-fn judge(id: u16, answer: &[u8], expect: Option<&str>) -> Result<(), Reason> {
+pub(super) fn judge(id: u16, answer: &[u8], expect: Option<&str>) -> Result<(), Reason> {
     const TRUNCATED: u8 = 0x02;
     let (Some(first), Some(second)) = (answer.get(2), answer.get(3)) else {
         return Err("the answer is not DNS".to_owned());

@@ -83,7 +83,7 @@ fn question(service: &str) -> Vec<u8> {
 }
 
 /// HealthCheckResponse: field 1, the status; 0 if it is left out. Other fields are skipped.
-fn answer(framed: &[u8]) -> Option<u64> {
+pub(super) fn answer(framed: &[u8]) -> Option<u64> {
     let (head, mut message) = framed.split_at_checked(5)?;
     let [0, length @ ..] = head else { return None };
     if usize::try_from(u32::from_be_bytes(length.try_into().ok()?)).ok()? != message.len() {

@@ -22,13 +22,19 @@ use super::{
     program::Programs,
     tls::Configs,
 };
+use crate::untrusted::Answer;
 use course::Course;
 use http::Patterns;
 use relvs_model::{
     Method,
-    health::{Asked, DataPath, Outcome, Probe, Question, Says, Target},
+    health::{Asked, DataPath, Outcome, Probe, Question, Says, Target, UdpProbe},
 };
-use std::{net::SocketAddr, sync::OnceLock, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::OnceLock,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
 
 /// Why a probe failed: half a sentence on one line.
 type Reason = String;
@@ -122,6 +128,24 @@ async fn converse(probe: &Probe, talk: &Talk<'_>) -> Result<Option<Says>, Reason
         Probe::File(file) => Box::pin(file::probe(talk, file)).await,
         Probe::Grpc(grpc) => Box::pin(grpc::probe(talk, grpc)).await.map(|()| None),
     }
+}
+
+/// What is said of an answer that came whole, as the probe of this kind reads it.
+pub(crate) fn judged(answer: Answer<'_>) -> Result<(), Reason> {
+    let judged = match answer {
+        Answer::Dns { id, message, expect } => dns::judge(id, message, expect),
+        Answer::Udp { reply, expect } => udp::judge(reply, expect, &UdpProbe::default()),
+        Answer::Grpc(message) => grpc::answer(message).map(drop).ok_or_else(|| "it is none".to_owned()),
+        Answer::Smtp(mut text) => {
+            let read = std::pin::pin!(smtp::expect(&mut text, |_| (), "the greeting", "220"));
+            // What is in memory is never waited for.
+            match read.poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(judged) => judged,
+                Poll::Pending => Err("it was waited for".to_owned()),
+            }
+        }
+    };
+    judged.map_err(|why| one_line(&why))
 }
 
 /// The longest reason, in characters: what a server or a program sends may be part of it.

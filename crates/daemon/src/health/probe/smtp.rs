@@ -4,7 +4,7 @@
 
 use super::{Reason, Talk, session};
 use relvs_model::health::SmtpProbe;
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 
 /// The longest line (RFC 5321, 4.5.3.1.5, is 512 for replies; servers say more).
 const LINE_MAX: u64 = 4096;
@@ -19,12 +19,13 @@ pub(super) async fn probe(talk: &Talk<'_>, smtp: &SmtpProbe) -> Result<(), Reaso
         return Err(format!("`{}` is no name for HELO", smtp.helo.escape_debug()));
     }
     let mut stream = BufReader::new(session::open(talk, smtp.tls.as_ref(), None, &[]).await?);
-    expect(&mut stream, talk, "the greeting", "220").await?;
+    let read = |length| talk.course.read(length);
+    expect(&mut stream, read, "the greeting", "220").await?;
     say(&mut stream, &format!("HELO {}\r\n", smtp.helo)).await?;
-    expect(&mut stream, talk, "the answer to HELO", "250").await?;
+    expect(&mut stream, read, "the answer to HELO", "250").await?;
     say(&mut stream, "QUIT\r\n").await?;
     // Any answer will do, as with keepalived.
-    reply(&mut stream, talk, "the answer to QUIT").await.map(drop)
+    reply(&mut stream, read, "the answer to QUIT").await.map(drop)
 }
 
 async fn say(stream: &mut Lines, line: &str) -> Result<(), Reason> {
@@ -35,17 +36,23 @@ async fn say(stream: &mut Lines, line: &str) -> Result<(), Reason> {
     said.await.map_err(|e| session::reason(&e))
 }
 
-async fn expect(stream: &mut Lines, talk: &Talk<'_>, what: &str, code: &str) -> Result<(), Reason> {
-    let line = reply(stream, talk, what).await?;
+/// A reply that begins with this code; `read` is told how many bytes come.
+pub(super) async fn expect(
+    stream: &mut (impl AsyncBufRead + Unpin),
+    read: impl Fn(usize),
+    what: &str,
+    code: &str,
+) -> Result<(), Reason> {
+    let line = reply(stream, read, what).await?;
     if line.get(..3) == Some(code) { Ok(()) } else { Err(format!("{what} is `{line}`, expected {code}")) }
 }
 
 /// The last line of a reply: the one without a dash after the code.
-async fn reply(stream: &mut Lines, talk: &Talk<'_>, what: &str) -> Result<String, Reason> {
+async fn reply(stream: &mut (impl AsyncBufRead + Unpin), read: impl Fn(usize), what: &str) -> Result<String, Reason> {
     for _ in 0..LINES_MAX {
         let mut line = Vec::new();
-        let read = (&mut *stream).take(LINE_MAX).read_until(b'\n', &mut line).await;
-        talk.course.read(read.map_err(|e| session::reason(&e))?);
+        let length = (&mut *stream).take(LINE_MAX).read_until(b'\n', &mut line).await;
+        read(length.map_err(|e| session::reason(&e))?);
         if !line.ends_with(b"\n") {
             return Err(if line.len() as u64 == LINE_MAX {
                 format!("{what} is a line without an end")

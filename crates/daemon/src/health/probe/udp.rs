@@ -34,7 +34,7 @@ pub(super) async fn probe(talk: &Talk<'_>, udp: &UdpProbe) -> Result<(), Reason>
     judge(reply.get(..length).unwrap_or_default(), &expect, udp)
 }
 
-fn judge(reply: &[u8], expect: &[u8], udp: &UdpProbe) -> Result<(), Reason> {
+pub(super) fn judge(reply: &[u8], expect: &[u8], udp: &UdpProbe) -> Result<(), Reason> {
     let (least, most) = (usize::from(udp.min_reply_length), usize::from(udp.max_reply_length));
     if reply.len() < least {
         return Err(format!("the reply has {} bytes, expected at least {least}", reply.len()));
