@@ -50,6 +50,8 @@ pub(crate) struct Loaded {
     pub(crate) warnings: Vec<String>,
     /// What a file was taken with.
     pub(crate) taken: Taken,
+    /// Nobody named the interfaces that are served: they were found.
+    pub(crate) found: bool,
 }
 
 /// What a file was taken with although it is wrong, or works otherwise than in keepalived, in words without places: it is not said
@@ -115,7 +117,7 @@ pub(crate) fn relvs_toml(
     if parsed.has_errors() {
         return Err(lines);
     }
-    Ok(Loaded { state: parsed.state, warnings: lines, taken: Taken::new() })
+    Ok(Loaded { state: parsed.state, warnings: lines, ..Loaded::default() })
 }
 
 /// What the control socket may make of a director's own settings: interfaces that it did not have before must be there.

@@ -65,7 +65,7 @@ const GATHER: Duration = Duration::from_millis(20);
 ///
 /// The configuration is wrong, another daemon has the run directory, or the kernel refused.
 pub fn run(options: &Options) -> Result<(), Error> {
-    let Loaded { state, warnings, taken } = configuration::read(&options.source, None).map_err(Error)?;
+    let Loaded { state, warnings, taken, found } = configuration::read(&options.source, None).map_err(Error)?;
     for warning in warnings {
         tracing::warn!("{warning}");
     }
@@ -91,7 +91,7 @@ pub fn run(options: &Options) -> Result<(), Error> {
     let (mut director, outcomes) =
         Director::start(run_dir, options.source.clone(), state, listeners).map_err(Error::one)?;
     director.listeners.commit(prepared);
-    director.taken = taken;
+    (director.taken, director.finds_interfaces) = (taken, found);
     let ended = runtime.block_on(serve(director, questions, outcomes, events, options));
     beside.shutdown_timeout(CLIENTS);
     ended

@@ -1,8 +1,9 @@
 //! Attaching to the interfaces that are to be served, and telling the tables their MACs.
 
 use super::{Director, Error, ways::number};
+use crate::keepalived::needed;
 use relvs_dataplane::{Mode, forget_interface, serve_interface};
-use relvs_model::{Director as Wanted, XdpMode};
+use relvs_model::{Director as Wanted, State, XdpMode};
 use relvs_net::Link;
 use std::collections::BTreeSet;
 
@@ -28,6 +29,30 @@ impl Director {
             self.serve_one(link, wanted.xdp_mode)?;
         }
         self.leave_all_but(&links.iter().map(|link| link.index).collect())
+    }
+
+    /// Serves the interfaces that have become needed as well, as one that came up after the start. None is given up before the next
+    /// reload.
+    pub(super) fn find_interfaces(&mut self) -> Result<(), Error> {
+        let mut state = State { vrrp: self.routers()?.0.clone(), ..State::default() };
+        let desired = self.configured();
+        desired.clone().put_into(&mut state);
+        let mut own = self.own.clone();
+        for (name, why) in needed(&state)? {
+            if !own.interfaces.contains(&name) {
+                tracing::info!("interface {name}: needed now ({why})");
+                own.interfaces.push(name);
+            }
+        }
+        if own == self.own {
+            return Ok(());
+        }
+        let served = self.serve(&own);
+        served.and_then(|()| self.bring_about(&own, &desired, &[]))?;
+        if let Some((loaded, _)) = &mut self.loaded {
+            loaded.interfaces = own.interfaces;
+        }
+        Ok(())
     }
 
     /// Leaves every interface but these, those of an earlier daemon too.

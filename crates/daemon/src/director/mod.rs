@@ -102,6 +102,10 @@ pub(crate) struct Director {
     source: Source,
     /// What the file in force was taken with.
     pub(crate) taken: Taken,
+    /// Nobody named the interfaces that are served: others may become needed.
+    pub(crate) finds_interfaces: bool,
+    /// The network has changed since they were looked for.
+    looks_again: bool,
     /// Its own settings, as they are in force.
     own: relvs_model::Director,
     /// What the file said when it was read.
@@ -194,6 +198,8 @@ impl Director {
         let mut director = Director {
             source,
             taken: Taken::new(),
+            finds_interfaces: false,
+            looks_again: false,
             own: relvs_model::Director::default(),
             loaded: None,
             kernel,
@@ -268,7 +274,7 @@ impl Director {
     }
 
     fn read_again(&mut self) -> Result<String, Vec<String>> {
-        let Loaded { state, warnings, taken } = configuration::read(&self.source, Some(&self.taken))?;
+        let Loaded { state, warnings, taken, found } = configuration::read(&self.source, Some(&self.taken))?;
         for warning in warnings {
             tracing::warn!("{warning}");
         }
@@ -292,7 +298,7 @@ impl Director {
         self.listeners.commit(prepared);
         self.tell_these(state.notify);
         self.loaded = Some((state.director, desired));
-        self.taken = taken;
+        (self.taken, self.finds_interfaces) = (taken, found);
         changes.insert(0, plan.to_string());
         changes.retain(|lines| !lines.is_empty());
         Ok(changes.join("\n"))
@@ -313,6 +319,7 @@ impl Director {
             self.serve(&wanted)?;
         }
         if events.iter().any(|e| !matches!(e, Event::Neighbour { .. })) {
+            self.looks_again = true;
             self.keep_fresh()?;
         }
         if events.iter().any(|e| matches!(e, Event::Address { .. } | Event::Overrun)) {
@@ -377,6 +384,12 @@ impl Director {
         // What cannot be written now is tried again; the rest of the second's work does not wait for it.
         let written = if self.memory.is_long() { self.write_whole() } else { Ok(()) };
         let written = written.and(self.tend_checks());
+        if self.finds_interfaces && std::mem::take(&mut self.looks_again) {
+            // It is tried again with the next change of the network.
+            if let Err(error) = self.find_interfaces() {
+                tracing::error!("{error}");
+            }
+        }
         if begin - self.refreshed >= FRESH {
             self.refreshed = begin;
             self.keep_fresh()?;

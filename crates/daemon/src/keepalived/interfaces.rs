@@ -34,7 +34,7 @@ pub fn served(state: &State) -> Result<Vec<String>, Error> {
 }
 
 /// The interfaces that this state needs, with why, in the kernel's order; then those that are not there yet.
-pub(super) fn needed(state: &State) -> Result<Vec<(String, String)>, Error> {
+pub(crate) fn needed(state: &State) -> Result<Vec<(String, String)>, Error> {
     let mut network = Network::open()?;
     let mut machine = Machine {
         links: network.links()?,

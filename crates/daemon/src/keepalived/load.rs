@@ -129,6 +129,7 @@ fn choose(loaded: &mut Loaded, says: bool) -> Result<(), Vec<String>> {
     if says && !because.is_empty() {
         tracing::info!("interfaces that are served, unless --interface says otherwise: {}", because.join(", "));
     }
+    loaded.found = true;
     loaded.state.director.interfaces = needed.into_iter().map(|(name, _)| name).collect();
     Ok(())
 }

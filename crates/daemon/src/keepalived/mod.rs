@@ -12,6 +12,7 @@ mod signals;
 pub use disk::{Disk, Elsewhere};
 pub use dump::Dump;
 pub use host::host;
+pub(crate) use interfaces::needed;
 pub use interfaces::served;
 pub(crate) use load::load;
 pub use load::{Options, Part};

@@ -211,3 +211,22 @@ fn ipv6_and_udp() {
     until("s2 is down", || up(&bed)[..2] == [true, false]);
     assert_shares(&bed.requests(bed.targets(80)[1], 10), &[("s1", 10)]);
 }
+
+#[test]
+fn an_interface_that_is_needed_later_is_served_then() {
+    let conf = |bed: &Bed| {
+        let d1 = bed.node("d1");
+        let (address, inside) = (bed.lab.plan().segment("lan").unwrap().host(2).0, &d1.ports()[1].interface);
+        d1.ip(&format!("addr del {address}/24 dev {inside}")).unwrap();
+        let servers = ["s1", "s2"].map(|name| server(bed, name, bed.vips[0], "weight 1")).concat();
+        format!("virtual_server {} 80 {{\n lb_algo rr\n lb_kind NAT\n protocol TCP\n{servers}}}\n", bed.vips[0])
+    };
+    let Some(bed) = start(&Shape::new(Topology::TwoArmed), &reached_by(Method::Nat), "", conf) else { return };
+    let served = || -> Vec<String> { bed.status().interfaces.into_iter().map(|interface| interface.name).collect() };
+    assert_eq!(served(), ["eth0"]);
+    bed.node("d1").ip(&format!("addr add {}/24 dev eth1", bed.lab.plan().segment("lan").unwrap().host(2).0)).unwrap();
+    until("the servers' interface is served", || served() == ["eth0", "eth1"]);
+    bed.all_ready();
+    assert_shares(&bed.requests(bed.targets(80)[0], 10), &[("s1", 5), ("s2", 5)]);
+    assert!(!bed.status().changed);
+}
