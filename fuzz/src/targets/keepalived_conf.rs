@@ -1,7 +1,10 @@
 //! keepalived.conf: places lie within the text, each diagnostic is one line, and what was understood can be run.
 
 use super::api::lay_out;
-use relvs_config::keepalived::{Files, Found, Host, Keepalived, Limits};
+use relvs_config::{
+    keepalived::{Files, Found, Host, Keepalived, Limits},
+    relvs_toml,
+};
 
 /// More text only makes it slow.
 const MOST: usize = 1 << 14;
@@ -56,5 +59,6 @@ pub(super) fn run(data: &[u8]) {
     }
     assert!(read.diagnostics.len() <= 2 * (limits.problems + 1));
     assert!(read.state.vrrp.problems().iter().all(|problem| !problem.fatal), "{:?}", read.state.vrrp.problems());
+    assert!(!relvs_toml(&read, &[]).is_empty());
     lay_out(&read.state.into());
 }
