@@ -3,7 +3,7 @@
 use super::{Keyword, differs, gone, ignored, obsolete, why, works};
 
 const STATIC: &str = "static addresses and routes are the system's own matter: systemd-networkd, ifupdown or netplan";
-const NAMESPACE: &str = "run it in the namespace: `ip netns exec NAME relvs run`";
+const NAMESPACE: &str = "`keepalived -s NAME`, or `nsenter --net=/run/netns/NAME relvs run`, runs it there";
 
 pub(super) const TOP: &[Keyword] = &[
     works("global_defs"),
