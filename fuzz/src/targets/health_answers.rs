@@ -28,6 +28,8 @@ pub(super) fn run(data: &[u8]) {
     if let Some(completed) = read.completed {
         assert!(completed.len() <= data.len());
         let again = packet(&completed);
-        assert_eq!((again.sender, again.completed), (read.sender, Some(completed)), "once is enough");
+        assert_eq!(again.completed, Some(completed), "once is enough");
+        // A packet may be too short for a port that the bytes behind it seemed to be.
+        assert!(again.sender.is_none() || again.sender == read.sender, "{again:?}");
     }
 }
