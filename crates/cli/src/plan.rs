@@ -4,6 +4,7 @@ use crate::outcome::{self, Making};
 use clap::Args;
 use relvs_api::{Client, Configuration, How};
 use relvs_config::{Format, keepalived::Verdict};
+use relvs_model::Timeouts;
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -31,7 +32,7 @@ pub(crate) struct Apply {
 }
 
 pub(crate) fn plan(arguments: &Plan, client: &Client) -> ExitCode {
-    let wanted = match read(&arguments.file) {
+    let wanted = match read(&arguments.file, client) {
         Ok(wanted) => wanted,
         Err(code) => return code,
     };
@@ -47,17 +48,17 @@ pub(crate) fn plan(arguments: &Plan, client: &Client) -> ExitCode {
 }
 
 pub(crate) fn apply(arguments: &Apply, client: &Client) -> ExitCode {
-    match read(&arguments.file) {
+    match read(&arguments.file, client) {
         Ok(wanted) => arguments.making.show(client.replace(&wanted, arguments.making.how())),
         Err(code) => code,
     }
 }
 
 /// What the file asks for. What is to be said of it is said.
-fn read(file: &Path) -> Result<Configuration, ExitCode> {
+fn read(file: &Path, client: &Client) -> Result<Configuration, ExitCode> {
     let name = file.display().to_string();
     if Format::of(file) == Format::Keepalived {
-        return keepalived(file);
+        return keepalived(file, client);
     }
     let bytes = fs::read(file).map_err(|error| super::complain(&[format!("{name}: {error}")]))?;
     let parsed = relvs_config::parse_toml_bytes(&name, &bytes);
@@ -66,10 +67,20 @@ fn read(file: &Path) -> Result<Configuration, ExitCode> {
     if parsed.has_errors() { Err(refused) } else { Ok(parsed.state.into()) }
 }
 
-/// What keepalived.conf asks for. As keepalived, it goes on without what is wrong, and says so.
-fn keepalived(file: &Path) -> Result<Configuration, ExitCode> {
+/// What keepalived.conf asks for, with what it cannot say as it is in force. As keepalived, it goes on without what is wrong,
+/// and says so.
+fn keepalived(file: &Path, client: &Client) -> Result<Configuration, ExitCode> {
     let read = crate::convert::read(file, None, true)?;
     let lines: Vec<String> = read.diagnostics.iter().map(ToString::to_string).collect();
     let refused = super::complain(&lines);
-    if read.verdict == Verdict::Fatal { Err(refused) } else { Ok(read.state.into()) }
+    if read.verdict == Verdict::Fatal {
+        return Err(refused);
+    }
+    let Configuration { timeouts, services, .. } = read.state.into();
+    let mut wanted = client.configuration().map_err(|error| super::complain(&[error.to_string()]))?;
+    wanted.services = services;
+    if timeouts != Timeouts::default() {
+        wanted.timeouts = timeouts;
+    }
+    Ok(wanted)
 }
