@@ -1,8 +1,9 @@
 //! Datagrams to an echo server, one after the other, each answer checked.
 
-use std::collections::VecDeque;
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::ops::Range;
+use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -12,8 +13,9 @@ use crate::node::Node;
 
 /// Largest answer looked at, in bytes.
 const ANSWER_MAX: usize = 65_535;
-/// Sockets kept open until the end. The port of a closed one may be given out again, and would be the same flow to a director.
-const KEPT_MAX: usize = 512;
+/// Source ports, given out in turn and below those that the kernel gives. It may give the port of a closed socket out again, which would be
+/// the same flow to a director: then a share is off by one.
+const PORTS: Range<u16> = 10_000..30_000;
 /// The reason of a failure without any answer.
 const TIMED_OUT: &str = "answer: timed out";
 
@@ -62,19 +64,16 @@ impl UdpExchange {
 
     fn exchange(&self) -> Report {
         let mut report = Report::default();
-        let mut kept = VecDeque::new();
+        let mut last = None;
         for number in 0..self.count {
             let begin = Instant::now();
-            let again = if self.one_socket { kept.pop_back() } else { None };
+            let again = last.take().filter(|_| self.one_socket);
             let socket = again.map_or_else(|| self.socket().map_err(|error| format!("socket: {error}")), Ok);
             let outcome = socket.and_then(|socket| {
                 let outcome = self.once(&socket, number);
-                kept.push_back(socket);
+                last = Some(socket);
                 outcome
             });
-            if kept.len() > KEPT_MAX {
-                kept.pop_front();
-            }
             report.count(outcome, begin.elapsed());
         }
         report
@@ -84,7 +83,7 @@ impl UdpExchange {
     fn socket(&self) -> std::io::Result<UdpSocket> {
         let any: IpAddr =
             if self.target.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-        let socket = UdpSocket::bind(SocketAddr::new(any, 0))?;
+        let socket = bound(any)?;
         socket.set_read_timeout(Some(self.timeout))?;
         socket.connect(self.target)?;
         Ok(socket)
@@ -111,5 +110,19 @@ impl UdpExchange {
             }
         }
         Err(TIMED_OUT.to_owned())
+    }
+}
+
+/// A socket with the next free port of [`PORTS`].
+fn bound(address: IpAddr) -> std::io::Result<UdpSocket> {
+    static NEXT: AtomicU16 = AtomicU16::new(PORTS.start);
+    let mut tries = PORTS.len();
+    loop {
+        let after = |port: u16| Some(if port + 1 < PORTS.end { port + 1 } else { PORTS.start });
+        let port = NEXT.fetch_update(Relaxed, Relaxed, after).unwrap_or(PORTS.start);
+        match UdpSocket::bind(SocketAddr::new(address, port)) {
+            Err(error) if error.kind() == ErrorKind::AddrInUse && tries > 0 => tries -= 1,
+            done => return done,
+        }
     }
 }

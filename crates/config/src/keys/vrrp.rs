@@ -178,7 +178,7 @@ pub static INSTANCE: Table = Table {
             "accept",
             Kind::Boolean,
             Without::Is(|| usual().accept.to_string()),
-            "The master's own programs get packets to the addresses, even if it is not their owner."
+            "The master's own programs get packets to the addresses, even if it is not their owner. `false` has no effect, which is said."
         ),
         key!("strict", Kind::Boolean, NO, "What strays from the RFC is refused."),
         key!(

@@ -194,6 +194,14 @@ fn instance(section: &Section<'_>, services: Option<&[ServiceKey]>, report: &mut
         Given::Absent | Given::Wrong => None,
     };
     let (routes, rules) = (routes(section, report), rules(section, report));
+    let accept = match section.boolean("accept", report) {
+        Given::Is(false, span) => {
+            let fault = Fault::new("`accept = false` has no effect: this machine answers at its addresses");
+            report.warning(&span, fault.help("keep others away from them by a packet filter"));
+            false
+        }
+        Given::Is(true, _) | Given::Absent | Given::Wrong => usual.accept,
+    };
     let mut flag = |key, usual| section.boolean(key, report).or(usual).unwrap_or(usual);
     Instance {
         name,
@@ -204,7 +212,7 @@ fn instance(section: &Section<'_>, services: Option<&[ServiceKey]>, report: &mut
         routes,
         rules,
         no_addresses: flag("no_addresses", false),
-        accept: flag("accept", usual.accept),
+        accept,
         strict: flag("strict", false),
         skip_check_adv_addr: flag("skip_check_adv_addr", false),
         v3_checksum_as_v2: flag("v3_checksum_as_v2", false),
