@@ -10,6 +10,7 @@ use std::{
     collections::{BinaryHeap, VecDeque},
     fs,
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    path::{Path, PathBuf},
     sync::Arc,
     thread,
     time::{Duration, Instant},
@@ -21,15 +22,16 @@ const INTERVAL: Duration = Duration::from_secs(2);
 const TIMEOUT: Duration = Duration::from_secs(5);
 const LASTS: Duration = Duration::from_secs(20);
 
-/// The CPU time of this process's thread of that name, in seconds.
-fn cpu_of(name: &str) -> f64 {
-    let threads = fs::read_dir("/proc/self/task").unwrap().flatten();
-    let mine = threads.filter(|t| fs::read_to_string(t.path().join("comm")).is_ok_and(|comm| comm.trim() == name));
-    mine.map(|t| {
-        let stat = fs::read_to_string(t.path().join("schedstat")).unwrap_or_default();
-        stat.split_whitespace().next().and_then(|ns| ns.parse::<f64>().ok()).unwrap_or(0.0) / 1e9
-    })
-    .sum()
+/// This process's threads of that name. One that has been told to end may still be among them.
+fn threads(name: &str) -> Vec<PathBuf> {
+    let all = fs::read_dir("/proc/self/task").unwrap().flatten().map(|thread| thread.path());
+    all.filter(|path| fs::read_to_string(path.join("comm")).is_ok_and(|comm| comm.trim() == name)).collect()
+}
+
+/// The CPU time of a thread, in seconds.
+fn cpu_of(thread: &Path) -> f64 {
+    let stat = fs::read_to_string(thread.join("schedstat")).unwrap();
+    stat.split_whitespace().next().unwrap().parse::<f64>().unwrap() / 1e9
 }
 
 /// Every address of 127.0.0.0/8 is a server.
@@ -55,6 +57,7 @@ fn server(hold: bool) -> u16 {
 
 fn measure(what: &str, probe: &Probe, hanging: u32) {
     let (good, silent) = (server(false), server(true));
+    let before = threads("probes");
     let (prober, mut outcomes) = Prober::start().unwrap();
     let begun = Instant::now();
     // Due first, out first.
@@ -65,7 +68,6 @@ fn measure(what: &str, probe: &Probe, hanging: u32) {
     let mut timed_out = 0;
     // How late this thread itself was, for want of a CPU.
     let mut latest = Duration::ZERO;
-    let cpu = cpu_of("probes");
     while begun.elapsed() < LASTS {
         while let Some((std::cmp::Reverse(at), id)) = due.peek().copied().filter(|(at, _)| at.0 <= begun.elapsed()) {
             due.pop();
@@ -91,12 +93,11 @@ fn measure(what: &str, probe: &Probe, hanging: u32) {
         }
         thread::sleep(Duration::from_millis(1));
     }
-    let cpu = (cpu_of("probes") - cpu) / begun.elapsed().as_secs_f64();
+    let mine = threads("probes").into_iter().find(|thread| !before.contains(thread)).unwrap();
+    let cpu = cpu_of(&mine) / begun.elapsed().as_secs_f64();
     after.sort();
     let at = |part: f64| after[((after.len() - 1) as f64 * part) as usize].as_secs_f64() * 1e3;
     drop(prober);
-    // Its thread has ended when there is nobody to tell; the next one has the same name.
-    while outcomes.blocking_recv().is_some() {}
     println!(
         "{what}: {:.0} probes/s, {:.1} % of one core; ended after they were asked: median {:.1} ms, 99.9 % {:.1} ms, \
          latest {:.1} ms; {timed_out} timed out; whoever asked was late by up to {latest:?}",
