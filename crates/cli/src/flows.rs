@@ -30,13 +30,7 @@ pub(crate) fn flows(arguments: Arguments, director: &Client) -> ExitCode {
         Ok(flows) => flows,
         Err(error) => return super::complain(&[error.to_string()]),
     };
-    match write(&mut BufWriter::new(io::stdout().lock()), flows, json) {
-        // A reader that has seen enough, as `head` has, is no error.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(error) => super::complain(&[format!("standard output: {error}")]),
-        Ok(Some(error)) => super::complain(&[error.to_string()]),
-        Ok(None) => ExitCode::SUCCESS,
-    }
+    super::written(write(&mut BufWriter::new(io::stdout().lock()), flows, json))
 }
 
 /// Writes them as they come. Gives why there are no more, if that is no good reason.

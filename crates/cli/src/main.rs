@@ -176,14 +176,9 @@ fn carry_out(command: Command, client: Client, run_dir: PathBuf) -> ExitCode {
     }
 }
 
-/// Prints what was asked for. A reader that has seen enough, as `head` has, is no error.
+/// Prints what was asked for.
 fn say(text: &str) -> ExitCode {
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            complain(&[format!("standard output: {error}")])
-        }
-        _ => ExitCode::SUCCESS,
-    }
+    written(std::io::stdout().write_all(text.as_bytes()).map(|()| None))
 }
 
 /// Prints something for a program.
@@ -202,4 +197,16 @@ fn complain(errors: &[String]) -> ExitCode {
         let _ = writeln!(output, "{error}");
     }
     ExitCode::FAILURE
+}
+
+/// Ends a command that has written to standard output: with what kept it from writing, or why there was no more to write, if
+/// that is no good reason.
+fn written(outcome: std::io::Result<Option<relvs_api::Error>>) -> ExitCode {
+    match outcome {
+        // A reader that has seen enough, as `head` has, is no error.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => complain(&[format!("standard output: {error}")]),
+        Ok(Some(error)) => complain(&[error.to_string()]),
+        Ok(None) => ExitCode::SUCCESS,
+    }
 }

@@ -41,13 +41,7 @@ pub(crate) fn trace(arguments: Arguments, client: &Client) -> ExitCode {
         Ok(lines) => lines,
         Err(error) => return super::complain(&[error.to_string()]),
     };
-    match write(&mut io::stdout().lock(), lines, json) {
-        // A reader that has seen enough, as `head` has, is no error.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(error) => super::complain(&[format!("standard output: {error}")]),
-        Ok(Some(error)) => super::complain(&[error.to_string()]),
-        Ok(None) => ExitCode::SUCCESS,
-    }
+    super::written(write(&mut io::stdout().lock(), lines, json))
 }
 
 /// Writes them as they come. Gives why there are no more, if that is no good reason.

@@ -137,14 +137,7 @@ impl Bed {
 
     /// Sends SIGHUP and gives what the director says until it is done with it.
     pub(crate) fn hangup(&self) -> String {
-        let before = self.director.log().len();
-        self.director.reload().unwrap();
-        let mut said = String::new();
-        until("SIGHUP is answered in the log", || {
-            said = self.director.log().split_off(before);
-            said.contains("configuration read again") || said.contains("the configuration was refused")
-        });
-        said
+        hangup(&self.director)
     }
 
     pub(crate) fn node(&self, name: &str) -> &Node {
@@ -218,6 +211,18 @@ pub(crate) fn lab(shape: &Shape) -> Option<Lab> {
         return None;
     }
     Some(Lab::build(shape).unwrap())
+}
+
+/// Sends SIGHUP to a director and gives what it says until it is done with it.
+pub(crate) fn hangup(director: &Director) -> String {
+    let before = director.log().len();
+    director.reload().unwrap();
+    let mut said = String::new();
+    until("SIGHUP is answered in the log", || {
+        said = director.log().split_off(before);
+        said.contains("configuration read again") || said.contains("the configuration was refused")
+    });
+    said
 }
 
 /// Waits until `condition` holds.

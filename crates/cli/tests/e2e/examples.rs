@@ -10,10 +10,10 @@ use crate::configuration::tcp;
 
 const PAGE: &str = include_str!("../../../../docs/api.md");
 
-/// The blocks of the page that have a language, with their line.
-fn blocks() -> Vec<(usize, &'static str, String)> {
+/// The blocks of a page that have a language, with their line.
+pub(crate) fn blocks(page: &str) -> Vec<(usize, &str, String)> {
     let mut blocks = Vec::new();
-    let mut lines = PAGE.lines().enumerate();
+    let mut lines = page.lines().enumerate();
     while let Some((at, line)) = lines.next() {
         if let Some(language) = line.strip_prefix("```") {
             let inside: Vec<&str> = lines.by_ref().map(|(_, line)| line).take_while(|line| *line != "```").collect();
@@ -27,7 +27,7 @@ fn blocks() -> Vec<(usize, &'static str, String)> {
 fn every_example_of_the_api_does_what_the_page_says() {
     let services = [tcp(82, "rr", &[("s1", Method::Dr, 1)])];
     let Some(bed) = Bed::start(&Shape::new(Topology::OneArmed).servers(1), &services) else { return };
-    let blocks = blocks();
+    let blocks = blocks(PAGE);
     let (_, _, prelude) = &blocks[0];
     let (mut said, mut run, mut compared) = (String::new(), 0, 0);
     for (line, language, inside) in &blocks {

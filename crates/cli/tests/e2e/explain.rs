@@ -10,6 +10,7 @@ use relvs_model::{Method, Protocol};
 
 use crate::bed::{Bed, RELVS, text};
 use crate::configuration::{rip, tcp};
+use crate::examples::blocks;
 
 const PAGE: &str = include_str!("../../../../docs/explain.md");
 /// Requests to each service.
@@ -62,19 +63,6 @@ fn a_connection_lands_where_it_was_said_to() {
     assert_eq!(flows, 3 * 2 * TURNS);
 }
 
-/// The blocks of the page that have a language, with their line.
-fn blocks() -> Vec<(usize, &'static str, String)> {
-    let mut blocks = Vec::new();
-    let mut lines = PAGE.lines().enumerate();
-    while let Some((at, line)) = lines.next() {
-        if let Some(language) = line.strip_prefix("```") {
-            let inside: Vec<&str> = lines.by_ref().map(|(_, line)| line).take_while(|line| *line != "```").collect();
-            blocks.push((at + 1, language, inside.join("\n")));
-        }
-    }
-    blocks
-}
-
 /// Words with one blank between, as columns are wider for longer names.
 fn words(line: &str) -> String {
     line.split_whitespace().collect::<Vec<_>>().join(" ")
@@ -91,7 +79,7 @@ fn every_example_of_the_page_shows_what_it_says() {
     let program = std::path::Path::new(RELVS).parent().unwrap();
     let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
     let (mut said, mut run, mut compared) = (String::new(), 0, 0);
-    for (line, language, inside) in blocks() {
+    for (line, language, inside) in blocks(PAGE) {
         if language == "sh" {
             let script = format!("set -euo pipefail\n{inside}");
             let mut shell = Command::new("bash");

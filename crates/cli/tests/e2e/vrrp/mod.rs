@@ -12,7 +12,7 @@ use relvs_api::Client;
 use relvs_lab::director::Director;
 use relvs_lab::{Lab, Node};
 
-use crate::bed::{RELVS, until};
+use crate::bed::{RELVS, hangup};
 use crate::configuration;
 
 /// Ten adverts a second.
@@ -48,24 +48,13 @@ impl One {
     /// Writes it, sends SIGHUP and gives what the director says until it is done with it.
     pub(crate) fn reload(&self, sections: &str) -> String {
         self.configure(sections);
-        self.hangup()
+        hangup(&self.director)
     }
 
     /// Brings its configuration into force.
     pub(crate) fn reread(&self) {
-        let said = self.hangup();
+        let said = hangup(&self.director);
         assert!(said.contains("configuration read again"), "{said}");
-    }
-
-    fn hangup(&self) -> String {
-        let before = self.director.log().len();
-        self.director.reload().unwrap();
-        let mut said = String::new();
-        until("SIGHUP is answered in the log", || {
-            said = self.director.log().split_off(before);
-            said.contains("configuration read again") || said.contains("the configuration was refused")
-        });
-        said
     }
 
     /// Its first interface.
