@@ -1,6 +1,11 @@
 //! All that the core knows of the world: a frame, blocks of shared memory, and the tables made of them.
 
-use crate::verdict::Reason;
+use crate::{
+    director,
+    family::{V4, V6},
+    flow,
+    verdict::Reason,
+};
 
 /// A frame, with bounded access at an offset.
 ///
@@ -77,7 +82,7 @@ pub enum Route {
 }
 
 /// The tables. [`crate::table`] says how their records are laid out.
-pub trait Tables {
+pub trait Tables: Sized {
     /// Eight words: a service set of IPv4, a service, a destination, an interface.
     type Line: Block;
     /// Sixteen words: a bucket of IPv4 flows, or a service set of IPv6.
@@ -126,25 +131,44 @@ pub trait Tables {
 
     /// Arguments of the functions that are called out of line, and what stages leave to others; this CPU's own.
     fn request(&self) -> Option<Self::Quadruple>;
-    /// Calls [`crate::director::open`] for IPv4, out of line.
-    fn open4(&self) -> u64;
+    /// Calls [`crate::director::open`] for IPv4. It and those below are what they call, unless the world makes them
+    /// functions of their own, out of line, as the kernel's verifier wants them.
+    fn open4(&self) -> u64 {
+        director::open::<V4, _>(self)
+    }
     /// The same for IPv6.
-    fn open6(&self) -> u64;
-    /// Calls [`crate::flow::insert`] for IPv4, out of line.
-    fn insert4(&self) -> u64;
+    fn open6(&self) -> u64 {
+        director::open::<V6, _>(self)
+    }
+    /// Calls [`crate::flow::insert`] for IPv4.
+    fn insert4(&self) -> u64 {
+        flow::insert::<V4, _>(self)
+    }
     /// The same for IPv6.
-    fn insert6(&self) -> u64;
+    fn insert6(&self) -> u64 {
+        flow::insert::<V6, _>(self)
+    }
 
-    /// Calls [`crate::director::persist`] for IPv4, out of line.
-    fn persist4(&self) -> u64;
+    /// Calls [`crate::director::persist`] for IPv4.
+    fn persist4(&self) -> u64 {
+        director::persist::<V4, _>(self)
+    }
     /// The same for IPv6.
-    fn persist6(&self) -> u64;
-    /// Calls [`crate::director::schedule`], out of line.
-    fn schedule(&self) -> u64;
-    /// Calls [`crate::director::template`] for IPv4, out of line.
-    fn template4(&self) -> u64;
+    fn persist6(&self) -> u64 {
+        director::persist::<V6, _>(self)
+    }
+    /// Calls [`crate::director::schedule`].
+    fn schedule(&self) -> u64 {
+        director::schedule(self)
+    }
+    /// Calls [`crate::director::template`] for IPv4.
+    fn template4(&self) -> u64 {
+        director::template::<V4, _>(self)
+    }
     /// The same for IPv6.
-    fn template6(&self) -> u64;
+    fn template6(&self) -> u64 {
+        director::template::<V6, _>(self)
+    }
     /// Calls `step` with 0, 1, and so on below `count`, as long as it says true.
     fn walk<S: FnMut(u32) -> bool>(&self, count: u32, step: &mut S);
     /// A random number.

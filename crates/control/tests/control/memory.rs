@@ -191,33 +191,6 @@ impl<'a> Tables for &'a Memory {
     fn request(&self) -> Option<Words<'a>> {
         Memory::words(&self.request, 0, 16)
     }
-    fn open4(&self) -> u64 {
-        0
-    }
-    fn open6(&self) -> u64 {
-        0
-    }
-    fn insert4(&self) -> u64 {
-        0
-    }
-    fn insert6(&self) -> u64 {
-        0
-    }
-    fn persist4(&self) -> u64 {
-        0
-    }
-    fn persist6(&self) -> u64 {
-        0
-    }
-    fn schedule(&self) -> u64 {
-        0
-    }
-    fn template4(&self) -> u64 {
-        0
-    }
-    fn template6(&self) -> u64 {
-        0
-    }
     fn rule(&self, index: u32) -> Option<Words<'a>> {
         Memory::words(&self.rules, index, 16)
     }

@@ -4,7 +4,7 @@ use crate::{
     frames,
     run::{Part, Run},
 };
-use relvs_core::{Constants, Reason, Route, Tables, V4, V6, Zone, director, flow, table::service};
+use relvs_core::{Constants, Reason, Route, Tables, Zone, table::service};
 
 impl<'a> Run<'a> {
     fn cut(&'a self, base: usize, size: usize, index: usize, count: usize) -> Option<Part<'a>> {
@@ -72,33 +72,6 @@ impl<'a> Tables for &'a Run<'a> {
     }
     fn request(&self) -> Option<Part<'a>> {
         Some(self.part(self.scene.layout.request))
-    }
-    fn open4(&self) -> u64 {
-        director::open::<V4, _>(self)
-    }
-    fn open6(&self) -> u64 {
-        director::open::<V6, _>(self)
-    }
-    fn insert4(&self) -> u64 {
-        flow::insert::<V4, _>(self)
-    }
-    fn insert6(&self) -> u64 {
-        flow::insert::<V6, _>(self)
-    }
-    fn persist4(&self) -> u64 {
-        director::persist::<V4, _>(self)
-    }
-    fn persist6(&self) -> u64 {
-        director::persist::<V6, _>(self)
-    }
-    fn schedule(&self) -> u64 {
-        director::schedule(self)
-    }
-    fn template4(&self) -> u64 {
-        director::template::<V4, _>(self)
-    }
-    fn template6(&self) -> u64 {
-        director::template::<V6, _>(self)
     }
     fn walk<S: FnMut(u32) -> bool>(&self, count: u32, step: &mut S) {
         let _ = (0..count).all(step);

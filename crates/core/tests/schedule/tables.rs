@@ -158,33 +158,6 @@ impl<'a> Tables for &'a World {
     fn flows6(&self, _: Zone, _: u32) -> Option<Words<'a>> {
         None
     }
-    fn open4(&self) -> u64 {
-        0
-    }
-    fn open6(&self) -> u64 {
-        0
-    }
-    fn insert4(&self) -> u64 {
-        0
-    }
-    fn insert6(&self) -> u64 {
-        0
-    }
-    fn persist4(&self) -> u64 {
-        0
-    }
-    fn persist6(&self) -> u64 {
-        0
-    }
-    fn schedule(&self) -> u64 {
-        0
-    }
-    fn template4(&self) -> u64 {
-        0
-    }
-    fn template6(&self) -> u64 {
-        0
-    }
     fn route(&self, _: bool, _: [u64; 2], _: [u64; 2]) -> Route {
         Route::None
     }

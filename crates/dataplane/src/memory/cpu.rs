@@ -6,9 +6,7 @@ use super::{
     lock,
 };
 use crate::Area;
-use relvs_core::{
-    Block as _, Constants, Reason, Route, Stage, Tables, V4, V6, Verdict, Zone, decapsulate, director, flow,
-};
+use relvs_core::{Block as _, Constants, Reason, Route, Stage, Tables, Verdict, Zone, decapsulate, director};
 use std::sync::atomic::Ordering::{Acquire, SeqCst};
 
 /// The tables as one CPU sees them: the request line and the limit of answers are its own.
@@ -117,33 +115,6 @@ impl<'a> Tables for Cpu<'a> {
     }
     fn request(&self) -> Option<Self::Quadruple> {
         cells(&self.memory.requests, self.number as u32)
-    }
-    fn open4(&self) -> u64 {
-        director::open::<V4, _>(self)
-    }
-    fn open6(&self) -> u64 {
-        director::open::<V6, _>(self)
-    }
-    fn insert4(&self) -> u64 {
-        flow::insert::<V4, _>(self)
-    }
-    fn insert6(&self) -> u64 {
-        flow::insert::<V6, _>(self)
-    }
-    fn persist4(&self) -> u64 {
-        director::persist::<V4, _>(self)
-    }
-    fn persist6(&self) -> u64 {
-        director::persist::<V6, _>(self)
-    }
-    fn schedule(&self) -> u64 {
-        director::schedule(self)
-    }
-    fn template4(&self) -> u64 {
-        director::template::<V4, _>(self)
-    }
-    fn template6(&self) -> u64 {
-        director::template::<V6, _>(self)
     }
     fn walk<S: FnMut(u32) -> bool>(&self, count: u32, step: &mut S) {
         for i in 0..count {
