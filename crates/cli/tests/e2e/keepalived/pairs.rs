@@ -152,10 +152,11 @@ fn service(bed: &Bed, vip: IpAddr, kind: &str) -> String {
 fn served_by(bed: &Bed, vip: IpAddr, servers: &[(&str, u64)]) {
     let target = SocketAddr::new(vip, 80);
     let count = servers.iter().map(|(_, count)| count).sum();
-    // Neighbours hear of the change by a gratuitous ARP, which takes its time.
+    // Neighbours hear of the change by a gratuitous ARP, and checks find one server after the other: both take their time.
+    let names: Vec<&str> = servers.iter().map(|(name, _)| *name).collect();
     until(&format!("{vip} is answered by {servers:?}"), || {
         let report = relvs_lab::traffic::Load::new(target).requests(2).run(bed.client()).unwrap();
-        report.ok == 2 && report.servers.keys().all(|name| servers.iter().any(|(server, _)| server == name))
+        report.ok == 2 && report.servers.keys().eq(&names)
     });
     assert_shares(&bed.requests(target, count), servers);
 }
