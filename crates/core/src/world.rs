@@ -83,9 +83,9 @@ pub enum Route {
 
 /// The tables. [`crate::table`] says how their records are laid out.
 pub trait Tables: Sized {
-    /// Eight words: a service set of IPv4, a service, a destination, an interface.
+    /// Eight words: a service set of IPv4, a service, a destination.
     type Line: Block;
-    /// Sixteen words: a bucket of IPv4 flows, or a service set of IPv6.
+    /// Sixteen words: a bucket of IPv4 flows, a service set of IPv6, or an interface.
     type Double: Block;
     /// Thirty-two words: a bucket of IPv6 flows, or the request line.
     type Quadruple: Block;
@@ -99,7 +99,7 @@ pub trait Tables: Sized {
     /// The word that says which half of the service tables is in use, and what follows: [`crate::table::active`].
     fn active(&self) -> Option<Self::Line>;
     /// The interface of this index, or another one: [`crate::table::interface`].
-    fn interface(&self, index: u32) -> Option<Self::Line>;
+    fn interface(&self, index: u32) -> Option<Self::Double>;
     /// A set of IPv4 service entries.
     fn services4(&self, set: u32) -> Option<Self::Line>;
     /// A set of IPv6 service entries.

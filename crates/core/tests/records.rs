@@ -111,6 +111,28 @@ proptest! {
     }
 
     #[test]
+    fn a_virtual_router(id: u8, six: bool, other in 0..=MAC, byte in 0usize..6, change in 1..=u8::MAX) {
+        let bytes = [0x00, 0x00, 0x5e, 0x00, if six { 2 } else { 1 }, id];
+        let word = |[a, b, c, d, e, f]: [u8; 6]| u64::from_ne_bytes([a, b, c, d, e, f, 0, 0]);
+        let mut record = [0; 16];
+        (record[0], record[1]) = (interface::first(7), 3);
+        let (at, bit) = interface::router(six, id);
+        prop_assert!((interface::BITS..interface::WORDS).contains(&at));
+        prop_assert!(!interface::accepts(Words(&record), 3, word(bytes)));
+        record[at] = bit;
+        prop_assert!(interface::accepts(Words(&record), 3, word(bytes)));
+        prop_assert!(interface::accepts(Words(&record), 3, 7));
+        let mut near = bytes;
+        near[byte] ^= change;
+        for other in [other, word(near)] {
+            prop_assert_eq!(interface::accepts(Words(&record), 3, other), other == 7 || other == word(bytes));
+        }
+        prop_assert!(!interface::accepts(Words(&record), 259, word(bytes)));
+        record[0] = 0;
+        prop_assert!(!interface::accepts(Words(&record), 3, word(bytes)), "an interface that is not served");
+    }
+
+    #[test]
     fn a_changed_checksum(mut packet in prop::collection::vec(any::<u16>(), 4..64), at in 0usize..62, new: u32) {
         let at = at % (packet.len() - 2) + 1;
         packet[0] = 0;

@@ -90,8 +90,8 @@ impl Area {
             Area::Rings => 1,
             Area::Bands => 2,
             Area::Hops | Area::Loads => 4,
-            Area::Active | Area::Interfaces | Area::Services4 | Area::Services | Area::Destinations | Area::Trace => 8,
-            Area::Services6 | Area::Flows4 | Area::Young4 | Area::Rules => 16,
+            Area::Active | Area::Services4 | Area::Services | Area::Destinations | Area::Trace => 8,
+            Area::Interfaces | Area::Services6 | Area::Flows4 | Area::Young4 | Area::Rules => 16,
             Area::Flows6 | Area::Young6 => 32,
         }
     }

@@ -16,7 +16,7 @@ const MMAPABLE: usize = 1 << 10;
 #[btf_map]
 pub static ACTIVE: Array<[u64; 8], 1, MMAPABLE> = Array::new();
 #[btf_map]
-pub static INTERFACES: Array<[u64; 8], { interface::SLOTS as usize }, MMAPABLE> = Array::new();
+pub static INTERFACES: Array<[u64; 16], { interface::SLOTS as usize }, MMAPABLE> = Array::new();
 #[btf_map]
 pub static SERVICES4: Array<[u64; 8], 2, MMAPABLE> = Array::new();
 #[btf_map]

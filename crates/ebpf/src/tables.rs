@@ -118,7 +118,7 @@ impl Tables for Maps {
     }
 
     #[inline(always)]
-    fn interface(&self, index: u32) -> Option<Words<8>> {
+    fn interface(&self, index: u32) -> Option<Words<16>> {
         Words::new(maps::INTERFACES.get_ptr_mut(index % interface::SLOTS))
     }
 

@@ -9,8 +9,8 @@ use relvs_config::parse_toml;
 use relvs_control::{Control, Desired, Prepared};
 use relvs_core::{Route, Verdict, table::destination::method};
 use relvs_dataplane::{
-    Before, Bytes, Entries, Half, HopTable, Memory, Neighbour, Sizes, install, serve_interface, write_destination,
-    write_load,
+    Area, Before, Bytes, Entries, Half, HopTable, Memory, Neighbour, Side as _, Sizes, answer_for, install,
+    serve_interface, write_destination, write_load,
 };
 use relvs_model::Server;
 use std::{
@@ -33,6 +33,8 @@ const OUTER: u32 = 1;
 const INNER: u32 = 2;
 const OUTER_MAC: u64 = u64::from_le_bytes([2, 0, 0, 0, 0, 1, 0, 0]);
 const INNER_MAC: u64 = u64::from_le_bytes([2, 0, 0, 0, 0, 2, 0, 0]);
+/// The virtual routers of which the director is master, of both families.
+const MASTER_OF: u8 = 51;
 const SERVER_MAC: u64 = u64::from_le_bytes([2, 0, 0, 0, 0, 3, 0, 0]);
 const CLIENT_MAC: u64 = u64::from_le_bytes([2, 0, 0, 0, 0, 4, 0, 0]);
 const MULTIPLIERS: [u64; 6] = [
@@ -132,6 +134,9 @@ fn director() -> Memory {
     let side = Memory::new(Sizes { hops: 64, destinations: LIMITS.destinations, ..sizes() }, MULTIPLIERS);
     for (index, mac) in [(OUTER, OUTER_MAC), (INNER, INNER_MAC)] {
         serve_interface(&side, index, mac).expect("there is room");
+        for is_ipv6 in [false, true] {
+            answer_for(side.area(Area::Interfaces), index, is_ipv6, MASTER_OF, true).expect("there is room");
+        }
     }
     let (prepared, servers) = PREPARED.get_or_init(prepared);
     let mut hops = HopTable::adopt(&side);

@@ -14,4 +14,4 @@ pub mod service;
 pub mod trace;
 
 /// Of all layouts together. A daemon adopts pinned maps only if this is the same.
-pub const VERSION: u64 = 3;
+pub const VERSION: u64 = 4;

@@ -37,7 +37,7 @@ impl Layout {
         let flows = 2 * buckets * SLOTS * record;
         let active = flows;
         let interface = active + 8;
-        let entries = interface + 8;
+        let entries = interface + 16;
         let service = entries + 16;
         let destinations = service + 8;
         let hops = destinations + 8 * DESTINATIONS;

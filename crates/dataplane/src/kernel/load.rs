@@ -15,7 +15,7 @@ use std::{
     num::NonZero,
     os::fd::AsFd as _,
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     thread,
 };
 
@@ -112,7 +112,7 @@ impl Kernel {
         let mut areas = BTreeMap::new();
         for area in Area::ALL {
             let words = area.words() * area.records(&sizes) as usize;
-            areas.insert(area, Mapping::new(data(&bpf, area.map())?, words)?);
+            areas.insert(area, Arc::new(Mapping::new(data(&bpf, area.map())?, words)?));
         }
         let events = RingBuf::try_from(take(&mut bpf, "EVENTS")?).map_err(|e| Error::map("EVENTS", e))?;
         let hops_by_mac =

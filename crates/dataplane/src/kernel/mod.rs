@@ -13,12 +13,14 @@ mod mapping;
 mod run;
 mod trace;
 mod twin;
+mod virtual_macs;
 
 pub use decapsulator::Decapsulator;
 pub use error::Error;
 pub use links::{Mode, left_attached};
 pub use run::Run;
 pub use twin::{Tried, Twin};
+pub use virtual_macs::VirtualMacs;
 
 use crate::{Area, Counters, Side, Sizes};
 use aya::{
@@ -31,7 +33,7 @@ use std::{
     collections::BTreeMap,
     os::fd::{AsFd as _, OwnedFd},
     path::PathBuf,
-    sync::{Mutex, PoisonError, atomic::AtomicU64},
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
 };
 
 /// Loaded programs and their maps.
@@ -41,7 +43,7 @@ pub struct Kernel {
     constants: Constants,
     second_shift: u32,
     second: f64,
-    areas: BTreeMap<Area, Mapping>,
+    areas: BTreeMap<Area, Arc<Mapping>>,
     hops_by_mac: Mutex<HashMap<MapData, [u32; 3], u32>>,
     wanted: Mutex<HashMap<MapData, [u64; 2], u32>>,
     counters: Mutex<PerCpuArray<MapData, [u64; 8]>>,
@@ -78,7 +80,7 @@ impl Side for Kernel {
         self.constants
     }
     fn area(&self, area: Area) -> &[AtomicU64] {
-        self.areas.get(&area).map_or(&[], Mapping::words)
+        self.areas.get(&area).map_or(&[], |mapping| mapping.words())
     }
     fn now(&self) -> Result<u16, Error> {
         Ok((u64::from(self.jiffies()?) >> self.second_shift) as u16)

@@ -65,7 +65,7 @@ impl<'a> Tables for Cpu<'a> {
     fn active(&self) -> Option<Self::Line> {
         self.cut(Area::Active, 0)
     }
-    fn interface(&self, index: u32) -> Option<Self::Line> {
+    fn interface(&self, index: u32) -> Option<Self::Double> {
         self.cut(Area::Interfaces, index % relvs_core::table::interface::SLOTS)
     }
     fn services4(&self, set: u32) -> Option<Self::Line> {

@@ -4,8 +4,8 @@
 use crate::{
     packet::{ACK, Body, HOP_BY_HOP, OPTIONS, Packet, SYN, ethernet, tunnelled},
     world::{
-        CLIENTS, DIRECTOR, GATEWAY, GATEWAY_MTU, Program, TAG, TAGS, WAN, WAN_MAC, World, client, client_mac,
-        decapsulate, dip, hex, ip, plan, port, remote, rip, server_mac, small, vip, within,
+        CLIENTS, DIRECTOR, GATEWAY, GATEWAY_MTU, MASTER_OF, Program, TAG, TAGS, WAN, WAN_MAC, World, client,
+        client_mac, decapsulate, dip, hex, ip, plan, port, remote, rip, server_mac, small, vip, virtual_mac, within,
     },
 };
 use relvs_core::{Reason, Verdict};
@@ -132,6 +132,29 @@ fn direct_routing() {
         world.sends("options, extension headers, TOS", &packet, 20, packet.clone().ttl(63));
         let foreign = packet.link([2, 0, 0, 0, 0, 9], client_mac(0)).frame();
         world.turns("another machine's", &foreign, Verdict::Pass(Reason::OtherHost), &foreign);
+    });
+}
+
+/// A master's frames are addressed to its virtual router's MAC: those, and no others, are served like its own.
+#[test]
+fn virtual_macs() {
+    in_worlds(|world, six| {
+        let packet = Packet::tcp((client(six, 1), 5000), (vip(six), port::DR), SYN);
+        for router in [false, true].into_iter().flat_map(|six| (0..=u8::MAX).map(move |id| (six, id))) {
+            let frame = packet.clone().link(virtual_mac(router), client_mac(1)).frame();
+            let (verdict, sent) = world.agreed(&frame);
+            if MASTER_OF.contains(&router) {
+                assert_eq!((verdict, &sent[6..12]), (Verdict::Transmit, &DIRECTOR[..]), "{router:?}");
+            } else {
+                assert_eq!((verdict, sent), (Verdict::Pass(Reason::OtherHost), frame), "{router:?}");
+            }
+        }
+        // A NAT server's gateway may be a virtual router's address.
+        let (to, from) = ((vip(six), port::NAT), (client(six, 0), 5001));
+        let asks = Packet::udp(from, to).link(virtual_mac(MASTER_OF[0]), client_mac(0));
+        assert_eq!(world.agreed(&asks.frame()).0, Verdict::Transmit);
+        let reply = Packet::udp((rip(six, 24), 8080), from).link(virtual_mac(MASTER_OF[4]), server_mac(24));
+        assert_eq!(world.agreed(&reply.frame()).0, Verdict::Redirect(WAN));
     });
 }
 

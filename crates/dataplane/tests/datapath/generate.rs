@@ -8,7 +8,8 @@ use crate::{
     services::{any_vip, mark, marked_vip},
     tables::{Plan, words},
     world::{
-        CLIENTS, DIRECTOR, GATEWAY, TAG, TAGS, client, client_mac, dip, ip, lost, port, remote, rip, server_mac, vip,
+        CLIENTS, DIRECTOR, GATEWAY, MASTER_OF, TAG, TAGS, client, client_mac, dip, ip, lost, port, remote, rip,
+        server_mac, vip, virtual_mac,
     },
 };
 use relvs_core::{flow::control, state};
@@ -389,6 +390,9 @@ impl<'a> Generator<'a> {
         packet.to = match r.below(40) {
             0 => [2, 0, 0, 0, 0, 9],
             1 => [0xff; 6],
+            2 => virtual_mac(r.of(&MASTER_OF)),
+            // Of all that are there, or nearly.
+            3 => [0, 0, 0x5e, r.of(&[0, 0, 0, 1]), r.below(4) as u8, r.next() as u8],
             _ => DIRECTOR,
         };
         if packet.from == [0; 6] {

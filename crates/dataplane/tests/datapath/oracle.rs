@@ -7,7 +7,7 @@
 use crate::{
     packet::{Mac, SCTP, crc32c, octets, pseudo, sum},
     tables::{DR, NAT, Plan, Server, TUN, Vip},
-    world::{DIRECTOR, LO, WAN_MAC, route},
+    world::{DIRECTOR, LO, MASTER_OF, WAN_MAC, route, virtual_mac},
 };
 use relvs_core::{Route, schedule::SCHEDULERS, table::active};
 use std::net::IpAddr;
@@ -257,7 +257,7 @@ fn end(ip: &Ip, source: bool) -> Option<(u8, IpAddr, Option<u16>)> {
 pub(crate) fn may_leave(plan: &Plan, input: &[u8], output: &[u8], action: u32) -> Result<(), String> {
     let before = parse(input).ok_or("something unparsable was sent on")?;
     let after = parse(output).ok_or("what was sent does not parse")?;
-    if before.to != DIRECTOR {
+    if before.to != DIRECTOR && !MASTER_OF.map(virtual_mac).contains(&before.to) {
         return Err("a frame for another machine was sent on".to_owned());
     }
     if etherparse::SlicedPacket::from_ethernet(input).is_ok() {
@@ -299,7 +299,7 @@ fn require(condition: bool, what: &str) -> Result<(), String> {
 
 fn answer(plan: &Plan, before: &Parsed, after: &Parsed, action: u32) -> Result<(), String> {
     let (asked, given) = (&before.ip, &after.ip);
-    require(action == 3 && after.from == DIRECTOR && after.tags == before.tags, "not back the same way")?;
+    require(action == 3 && after.from == before.to && after.tags == before.tags, "not back the same way")?;
     require(given.destination == asked.source && given.icmp() && given.ttl == 64, "no ICMP to the sender")?;
     require(given.residue() == 0, "wrong checksum")?;
     // To a client from the address that it asked; to a server from the director's towards it.

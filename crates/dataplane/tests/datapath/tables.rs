@@ -1,7 +1,11 @@
 //! Tables written by hand: services, their servers and next hops, the same on whatever side. Nothing here is taken
 //! from `relvs-control`: a round, for one, is laid out anew.
 
-use crate::{layout, packet::Mac};
+use crate::{
+    layout,
+    packet::Mac,
+    world::{LO, MASTER_OF},
+};
 use relvs_core::table::{
     active,
     destination::{AVAILABLE, Destination, LOCAL, QUIESCED, WILDCARD},
@@ -9,7 +13,7 @@ use relvs_core::table::{
     rule::Rule,
     service::{Service, flag},
 };
-use relvs_dataplane::{Before, Entries, Half, HopTable, Neighbour, Side, install, write_destination, write_load};
+use relvs_dataplane::{Area, Before, Entries, Half, HopTable, Neighbour, Side, install, write_destination, write_load};
 use std::{collections::BTreeMap, net::IpAddr};
 
 pub(crate) use relvs_core::table::destination::method::{DR, NAT, TUN};
@@ -248,6 +252,9 @@ impl Plan {
         let mut hops = HopTable::adopt(side);
         for (index, mac) in &self.macs {
             relvs_dataplane::serve_interface(side, *index, word(*mac)).unwrap();
+        }
+        for (six, id) in MASTER_OF {
+            relvs_dataplane::answer_for(side.area(Area::Interfaces), LO, six, id, true).unwrap();
         }
         let own = |index| word(self.macs.iter().find(|(i, _)| *i == index).unwrap().1);
         for (mac, interface, tagged, mtu) in &self.neighbours {

@@ -11,12 +11,12 @@ use relvs_core::{
     state::State,
     table::{
         destination::{AVAILABLE, Destination, META, method, mtu},
-        hop,
+        hop, interface,
     },
 };
 use relvs_dataplane::{
-    Area, HopTable, Neighbour, Scan, Side, Timeouts, forget_interface, inactive_half, scan, serve_interface, withdraw,
-    write_destination,
+    Area, HopTable, Neighbour, Scan, Side, Timeouts, answer_for, answer_for_none, forget_interface, inactive_half,
+    scan, serve_interface, withdraw, write_destination,
 };
 use std::sync::atomic::Ordering::{Acquire, Release};
 
@@ -76,16 +76,49 @@ fn interfaces(side: &impl Side) {
     serve_interface(side, 20 + 256, 3).unwrap();
 }
 
+/// The virtual routers whose frames are accepted on an interface: of IPv6, and number.
+fn answered(side: &impl Side, index: u32) -> Vec<(bool, u8)> {
+    let record = side.record(Area::Interfaces, index % interface::SLOTS).unwrap();
+    let all = [false, true].into_iter().flat_map(|six| (0..=u8::MAX).map(move |id| (six, id)));
+    let accepted = |(six, id): &(bool, u8)| {
+        let (word, bit) = interface::router(*six, *id);
+        record[1].load(Acquire) == u64::from(index) && record[word].load(Acquire) & bit != 0
+    };
+    all.filter(accepted).collect()
+}
+
+fn virtual_routers(side: &impl Side) {
+    let table = side.area(Area::Interfaces);
+    // Whether the interface is served before or after makes no difference.
+    answer_for(table, 30, false, 1, true).unwrap();
+    serve_interface(side, 30, 1).unwrap();
+    answer_for(table, 30, true, 255, true).unwrap();
+    answer_for(table, 30, true, 1, true).unwrap();
+    answer_for(table, 30, true, 1, false).unwrap();
+    assert_eq!(answered(side, 30), [(false, 1), (true, 255)]);
+    forget_interface(side, 30);
+    serve_interface(side, 30, 2).unwrap();
+    assert_eq!(answered(side, 30), [(false, 1), (true, 255)], "they do not depend on the interface's own MAC");
+    assert_eq!(answer_for(table, 30 + 256, false, 2, true), Err(30));
+    answer_for(table, 30 + 256, false, 1, false).unwrap();
+    assert_eq!(answered(side, 30), [(false, 1), (true, 255)], "those of another interface's record stay");
+    answer_for_none(side);
+    assert_eq!(answered(side, 30), []);
+    assert_eq!(answer_for(&[], 30, false, 1, true), Err(30));
+}
+
 #[test]
 fn records() {
     within(small(), plan(), |world| {
         hops(&world.memory);
         destinations(&world.memory);
         interfaces(&world.memory);
+        virtual_routers(&world.memory);
         if let Some(kernel) = &world.kernel {
             hops(kernel);
             destinations(kernel);
             interfaces(kernel);
+            virtual_routers(kernel);
         }
     });
 }

@@ -29,6 +29,8 @@ pub(crate) const LO: u32 = 1;
 pub(crate) const WAN: u32 = 7;
 pub(crate) const DIRECTOR: Mac = [2, 0, 0, 0, 0, 1];
 pub(crate) const WAN_MAC: Mac = [2, 0, 0, 0, 0, 7];
+/// The virtual routers whose master the director is on [`LO`]: whether of IPv6, and their numbers.
+pub(crate) const MASTER_OF: [(bool, u8); 5] = [(false, 51), (false, 63), (false, 64), (true, 51), (true, 255)];
 /// A router on the clients' link, with clients behind it.
 pub(crate) const GATEWAY: Mac = [2, 0, 0, 0, 1, 2];
 /// Clients on the link whose MAC the director knows.
@@ -53,6 +55,11 @@ pub(crate) fn remote(six: bool, n: u8) -> IpAddr {
 /// A client to whom no route leads.
 pub(crate) fn lost(six: bool) -> IpAddr {
     ip(if six { "2001:db8:dead::1" } else { "203.0.113.9" })
+}
+
+/// The MAC that masters of a virtual router share (RFC 9568 section 7.3).
+pub(crate) fn virtual_mac((six, id): (bool, u8)) -> Mac {
+    [0x00, 0x00, 0x5e, 0x00, if six { 2 } else { 1 }, id]
 }
 
 pub(crate) fn client_mac(n: u8) -> Mac {
