@@ -4,8 +4,9 @@ use relvs_config::{Parsed, parse_toml};
 use relvs_model::Network;
 use relvs_model::health::Script;
 use relvs_model::vrrp::{
-    Announcements, InitialState, Instance, Notify, RouteAction, Settings, SyncGroup, TrackFile, TrackProcess,
-    TrackScript, TrackSource, Tracked, Unicast, UnicastPeer, Version, VirtualAddress, VirtualRoute, VirtualRule,
+    Announcements, InitialState, Instance, Notify, RouteAction, Settings, SyncGroup, TrackFile, TrackPing,
+    TrackProcess, TrackScript, TrackSource, Tracked, Unicast, UnicastPeer, Version, VirtualAddress, VirtualRoute,
+    VirtualRule,
 };
 
 /// A virtual router that can be, with more keys.
@@ -235,8 +236,9 @@ action = \"prohibit\"");
 
 #[test]
 fn groups_and_what_is_tracked() {
-    let text = one("track = [{ script = \"s\" }, { process = \"p\" }]")
-        + "[[vrrp.instance]]
+    let text = one(
+        "track = [{ script = \"s\" }, { process = \"p\" }, { ping = \"g\", weight = -9 }]\narbiter = { ping = \"g\" }",
+    ) + "[[vrrp.instance]]
 name = \"inside\"
 interface = \"eth1\"
 id = 52
@@ -274,6 +276,14 @@ path = \"/run/weight\"
 name = \"p\"
 process = \"bird\"
 quorum = 2
+[[vrrp.ping]]
+name = \"g\"
+address = \"fe80::1\"
+from = \"fe80::2\"
+interface = \"eth0\"
+interval = \"500ms\"
+fall = 4
+rise = 5
 ";
     // A table is written once, before or after what is in it.
     let settings = good(&text).state.vrrp;
@@ -303,6 +313,19 @@ quorum = 2
     );
     assert_eq!(settings.files, [TrackFile { name: "f".into(), path: "/run/weight".into() }]);
     assert_eq!(settings.processes, [TrackProcess { name: "p".into(), process: "bird".into(), quorum: 2 }]);
+    let ping = TrackPing {
+        from: "fe80::2".parse().ok(),
+        interface: Some("eth0".into()),
+        interval_ms: 500,
+        timeout_ms: 500,
+        fall: 4,
+        rise: 5,
+        ..TrackPing::new("g", "fe80::1".parse().unwrap())
+    };
+    assert_eq!(settings.pings, [ping]);
+    let source = TrackSource::Ping("g".into());
+    assert_eq!(settings.instances[0].arbiter, Some(source.clone()));
+    assert_eq!(settings.instances[0].track[2], Tracked { source, weight: -9, reverse: false });
     let short = good(&(one("") + "[[vrrp.script]]\nname = \"s\"\ncommand = \"/check\"\ninterval = 3\n")).state.vrrp;
     assert_eq!(short.scripts[0].script.timeout_ms, 3_000, "the interval");
 }
@@ -374,7 +397,7 @@ fn mistakes_about_others_are_told_at_their_place() {
     );
     bad(
         &one("track = [{ weight = 3 }]"),
-        &["f:6:10: error: nothing says what is to be well; name one of interface, script, file, process, health"],
+        &["f:6:10: error: nothing says what is to be well; name one of interface, script, file, process, ping, health"],
     );
     bad(
         &one("track = [{ file = \"a\", script = \"b\" }]"),
@@ -416,5 +439,20 @@ fn mistakes_about_others_are_told_at_their_place() {
     bad(
         &(one("") + "[[vrrp.file]]\nname = \"f\"\npath = \"weight\"\n"),
         &["f:9:8: error: `path` must be an absolute path, not `weight`; write path = \"/run/relvs/...\""],
+    );
+    let ping = |more: &str| one("arbiter = { ping = \"g\" }") + "[[vrrp.ping]]\nname = \"g\"\n" + more;
+    bad(&ping(""), &["f:7:1: error: [[vrrp.ping]] has no `address`; add `address = \"192.0.2.254\"`"]);
+    bad(&ping("address = \"gateway\""), &["f:9:11: error: `gateway` is not an IP address"]);
+    bad(
+        &ping("address = \"fe80::1\""),
+        &["f:9:11: error: `address` is link-local: it is another on each link; say by which `interface`"],
+    );
+    bad(
+        &ping("address = \"192.0.2.9\"\nfrom = \"2001:db8::1\""),
+        &["f:9:11: error: `address` and `from` must be of one family"],
+    );
+    bad(
+        &ping("address = \"192.0.2.100\""),
+        &["f:6:11: error: `arbiter`: ping g asks a virtual address, which the master has itself; name another"],
     );
 }

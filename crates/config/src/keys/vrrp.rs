@@ -3,7 +3,7 @@
 use super::common::{COMMAND, GROUP, PAUSE, PAUSE_OR_NONE, PROGRAM, TIMES, USER, time};
 use super::{Default as Without, Key, Kind, Table};
 use crate::toml_file::{ACTIONS, SCOPES, STATES, word_of};
-use relvs_model::vrrp::{Announcements, Instance, Version};
+use relvs_model::vrrp::{Announcements, Instance, TrackPing, Version};
 
 fn usual() -> Instance {
     Instance::default()
@@ -73,6 +73,7 @@ pub static VRRP: Table = Table {
         key!("script", Kind::Tables(&TRACK_SCRIPT), NOTHING, "Programs that are asked again and again."),
         key!("file", Kind::Tables(&TRACK_FILE), NOTHING, "Files with a number in them."),
         key!("process", Kind::Tables(&TRACK_PROCESS), NOTHING, "Processes that must run."),
+        key!("ping", Kind::Tables(&TRACK_PING), NOTHING, "Addresses that must answer."),
     ],
     later: &[],
 };
@@ -172,7 +173,7 @@ pub static INSTANCE: Table = Table {
             Kind::Table(&ARBITER),
             NOTHING,
             "This must be well for it to become master, so that a director that is cut off does not take over: \
-                `arbiter = { script = \"gateway\" }`."
+                `arbiter = { ping = \"gateway\" }`."
         ),
         key!(
             "accept",
@@ -438,6 +439,7 @@ const SOURCE_INTERFACE: Key = key!("interface", INTERFACE, NOTHING, "An interfac
 const SOURCE_SCRIPT: Key = key!("script", NAME, NOTHING, "A `[[vrrp.script]]`, by its name.");
 const SOURCE_FILE: Key = key!("file", NAME, NOTHING, "A `[[vrrp.file]]`, by its name.");
 const SOURCE_PROCESS: Key = key!("process", NAME, NOTHING, "A `[[vrrp.process]]`, by its name.");
+const SOURCE_PING: Key = key!("ping", NAME, NOTHING, "A `[[vrrp.ping]]`, by its name.");
 const SOURCE_HEALTH: Key = key!(
     "health",
     Kind::Text { what: "`data-path`, or a service", examples: &["data-path", "192.0.2.100:80/tcp"] },
@@ -448,13 +450,14 @@ const SOURCE_HEALTH: Key = key!(
 /// `track`.
 pub static TRACK: Table = Table {
     title: "[[vrrp.instance.track]]",
-    about: "One thing that a virtual router or a group depends on; it names one of `interface`, `script`, `file`, `process` and \
-        `health`.",
+    about: "One thing that a virtual router or a group depends on; it names one of `interface`, `script`, `file`, `process`, \
+        `ping` and `health`.",
     keys: &[
         SOURCE_INTERFACE,
         SOURCE_SCRIPT,
         SOURCE_FILE,
         SOURCE_PROCESS,
+        SOURCE_PING,
         SOURCE_HEALTH,
         key!(
             "weight",
@@ -472,7 +475,7 @@ pub static TRACK: Table = Table {
 pub static ARBITER: Table = Table {
     title: "arbiter",
     about: "What must be well to become master: one of these.",
-    keys: &[SOURCE_INTERFACE, SOURCE_SCRIPT, SOURCE_FILE, SOURCE_PROCESS, SOURCE_HEALTH],
+    keys: &[SOURCE_INTERFACE, SOURCE_SCRIPT, SOURCE_FILE, SOURCE_PROCESS, SOURCE_PING, SOURCE_HEALTH],
     later: &[],
 };
 
@@ -523,6 +526,29 @@ pub static TRACK_PROCESS: Table = Table {
             "The program, as the process has it."
         ),
         key!("quorum", TIMES, Without::Is(|| 1.to_string()), "So many must run."),
+    ],
+    later: &[],
+};
+
+/// `[[vrrp.ping]]`.
+pub static TRACK_PING: Table = Table {
+    title: "[[vrrp.ping]]",
+    about: "An address that is asked again and again whether it answers (ICMP and ICMPv6 echo): a router that is there as long as \
+        the network is, and none of the virtual addresses.",
+    keys: &[
+        key!("name", NAME, Without::Required, "How `track` and `arbiter` call it."),
+        key!("address", ROUTER, Without::Required, "Who is asked."),
+        key!("from", ROUTER, Without::Words("the kernel's choice"), "From which address."),
+        key!(
+            "interface",
+            INTERFACE,
+            Without::Words("the kernel's choice"),
+            "By which interface. A link-local address needs one."
+        ),
+        key!("interval", PAUSE, Without::Is(|| time(1_000)), "From one request to the next."),
+        key!("timeout", PAUSE, Without::Words("the interval"), "An answer that comes later is none."),
+        key!("fall", TIMES, Without::Is(|| TrackPing::FALL.to_string()), "So many in a row without an answer count."),
+        key!("rise", TIMES, Without::Is(|| 1.to_string()), "So many answers in a row count."),
     ],
     later: &[],
 };

@@ -5,11 +5,13 @@ use super::director::interface_name;
 use super::routes::{routes, rules};
 use super::script::{command, name, script};
 use super::section::Section;
-use super::tracked::{arbiter, tracked};
+use super::tracked::{arbiter, ping, tracked};
 use crate::address::one_machine;
 use crate::diagnostic::Severity;
 use crate::draft::Given;
-use crate::keys::{ADDRESS, ANNOUNCEMENTS, INSTANCE, PEER, SYNC_GROUP, TRACK_FILE, TRACK_PROCESS, TRACK_SCRIPT};
+use crate::keys::{
+    ADDRESS, ANNOUNCEMENTS, INSTANCE, PEER, SYNC_GROUP, TRACK_FILE, TRACK_PING, TRACK_PROCESS, TRACK_SCRIPT,
+};
 use crate::report::{Fault, Report, Span, quoted};
 use relvs_model::ServiceKey;
 use relvs_model::health::Script;
@@ -43,12 +45,14 @@ pub(super) fn read(section: &Section<'_>, services: Option<&[ServiceKey]>, repor
     let files = files.iter().map(|section| track_file(section, report)).collect();
     let processes: Vec<_> = section.tables(&TRACK_PROCESS, report);
     let processes = processes.iter().map(|section| track_process(section, report)).collect();
+    let pings: Vec<_> = section.tables(&TRACK_PING, report);
+    let pings = pings.iter().map(|section| ping(section, report)).collect();
     let sections = section.tables(&INSTANCE, report);
     let instances: Vec<Instance> = sections.iter().map(|section| instance(section, services, report)).collect();
     let grouped = section.tables(&SYNC_GROUP, report);
     let groups: Vec<SyncGroup> = grouped.iter().map(|section| group(section, services, report)).collect();
     let fifo = absolute(section, "fifo", report);
-    let settings = Settings { instances, groups, startup_delay_ms, scripts, files, processes, fifo };
+    let settings = Settings { instances, groups, startup_delay_ms, scripts, files, processes, pings, fifo };
     let named = |problem: &Problem| {
         let instances = settings.instances.iter().map(|instance| &instance.name).zip(&sections);
         let groups = settings.groups.iter().map(|group| &group.name).zip(&grouped);
@@ -99,7 +103,7 @@ fn say(problem: &Problem, section: &Section<'_>, report: &mut Report) {
     if problem.fatal { report.error(&span, fault) } else { report.warning(&span, fault) }
 }
 
-fn required(section: &Section<'_>, key: &'static str, example: &str, report: &mut Report) -> String {
+pub(super) fn required(section: &Section<'_>, key: &'static str, example: &str, report: &mut Report) -> String {
     match section.string(key, report) {
         Given::Is(text, _) if !text.is_empty() && !text.contains(char::is_control) => text.to_owned(),
         Given::Is(_, span) => {
@@ -254,7 +258,7 @@ fn group(section: &Section<'_>, services: Option<&[ServiceKey]>, report: &mut Re
 }
 
 /// The name of an interface.
-fn interface(section: &Section<'_>, report: &mut Report) -> Option<String> {
+pub(super) fn interface(section: &Section<'_>, report: &mut Report) -> Option<String> {
     let Given::Is(name, span) = section.string("interface", report) else { return None };
     match interface_name(name) {
         Ok(()) => Some(name.to_owned()),
@@ -273,7 +277,7 @@ fn byte(section: &Section<'_>, key: &'static str, report: &mut Report) -> Option
 }
 
 /// One address of a machine.
-fn own_address(section: &Section<'_>, key: &'static str, report: &mut Report) -> Option<IpAddr> {
+pub(super) fn own_address(section: &Section<'_>, key: &'static str, report: &mut Report) -> Option<IpAddr> {
     let Given::Is(text, span) = section.string(key, report) else { return None };
     let address = text.parse::<IpAddr>().map_err(|_| Fault::new(format!("{} is not an IP address", quoted(text))));
     match address.and_then(|address| can_be(address).map(|()| address)) {

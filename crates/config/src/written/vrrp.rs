@@ -7,12 +7,12 @@ use super::{
 use crate::keepalived::Written;
 use crate::toml_file::{ACTIONS, STATES};
 use relvs_model::vrrp::{
-    Announcements, Instance, Notify, RouteAction, Settings, SyncGroup, TrackFile, TrackProcess, TrackScript,
+    Announcements, Instance, Notify, RouteAction, Settings, SyncGroup, TrackFile, TrackPing, TrackProcess, TrackScript,
     TrackSource, Tracked, UnicastPeer, Version, VirtualAddress, VirtualRoute, VirtualRule,
 };
 
 pub(super) fn write(settings: &Settings, places: &Written, page: &mut Page) {
-    let Settings { instances, groups, startup_delay_ms, scripts, files, processes, fifo } = settings;
+    let Settings { instances, groups, startup_delay_ms, scripts, files, processes, pings, fifo } = settings;
     let mut table = Table::default();
     table.time("startup_delay", *startup_delay_ms, 0);
     table.maybe("fifo", fifo.as_ref());
@@ -20,9 +20,10 @@ pub(super) fn write(settings: &Settings, places: &Written, page: &mut Page) {
     let scripts = scripts.iter().map(|one| ("[[vrrp.script]]", &one.name, script(one)));
     let files = files.iter().map(|one| ("[[vrrp.file]]", &one.name, file(one)));
     let processes = processes.iter().map(|one| ("[[vrrp.process]]", &one.name, process(one)));
+    let pings = pings.iter().map(|one| ("[[vrrp.ping]]", &one.name, ping(one)));
     let instances = instances.iter().map(|one| ("[[vrrp.instance]]", &one.name, instance(one)));
     let groups = groups.iter().map(|one| ("[[vrrp.group]]", &one.name, group(one)));
-    for (header, name, table) in scripts.chain(files).chain(processes).chain(instances).chain(groups) {
+    for (header, name, table) in scripts.chain(files).chain(processes).chain(pings).chain(instances).chain(groups) {
         if let Some(place) = places.named.get(name) {
             page.comments_of(Some(*place));
         }
@@ -56,6 +57,19 @@ fn process(process: &TrackProcess) -> Table {
     table.text("name", &process.name);
     table.text("process", &process.process);
     table.unless(1, "quorum", process.quorum);
+    table
+}
+
+fn ping(ping: &TrackPing) -> Table {
+    let mut table = Table::default();
+    table.text("name", &ping.name);
+    table.text("address", &ping.address.to_string());
+    table.maybe("from", ping.from.map(|from| from.to_string()).as_ref());
+    table.maybe("interface", ping.interface.as_ref());
+    table.time("interval", ping.interval_ms, 1_000);
+    table.time("timeout", ping.timeout_ms, ping.interval_ms);
+    table.unless(TrackPing::FALL, "fall", ping.fall);
+    table.unless(1, "rise", ping.rise);
     table
 }
 
@@ -208,6 +222,7 @@ fn tracked(tracked: &[Tracked], table: &mut Table) {
             TrackSource::Script(name) => ("script", name),
             TrackSource::File(name) => ("file", name),
             TrackSource::Process(name) => ("process", name),
+            TrackSource::Ping(name) => ("ping", name),
             TrackSource::Health(name) => ("health", name),
         };
         let mut table = Table::default();

@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test ends at what it did not expect")]
 
+mod arbiter;
 mod claims;
 mod elections;
 mod link;

@@ -16,6 +16,8 @@ impl Settings {
             ("scripts", self.scripts != next.scripts),
             ("files", self.files != next.files),
             ("processes", self.processes != next.processes),
+            ("pings", self.pings != next.pings),
+            ("startup delay", self.startup_delay_ms != next.startup_delay_ms),
             ("FIFO", self.fifo != next.fifo),
         ] {
             if changed {
@@ -63,6 +65,7 @@ mod tests {
         let new = Settings {
             instances: vec![instance("c", 3), Instance { priority: 9, ..instance("b", 2) }],
             groups: vec![group()],
+            startup_delay_ms: 5,
             fifo: Some("/f".into()),
             ..Settings::default()
         };
@@ -73,6 +76,7 @@ mod tests {
                 "+ virtual router c (3 on eth0)",
                 "~ virtual router b (2 on eth0)",
                 "+ group of virtual routers g",
+                "~ virtual routers: startup delay",
                 "~ virtual routers: FIFO",
             ]
         );

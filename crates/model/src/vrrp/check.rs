@@ -1,6 +1,6 @@
 //! Whether settings of virtual routers can be: each by itself, and all together.
 
-use super::{InitialState, Instance, RouteAction, Settings, SyncGroup, TrackSource, Tracked, Version};
+use super::{InitialState, Instance, RouteAction, Settings, SyncGroup, TrackPing, TrackSource, Tracked, Version};
 use crate::Network;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -41,6 +41,8 @@ impl Settings {
             scripts: self.scripts.iter().map(|script| script.name.as_str()).collect(),
             files: self.files.iter().map(|file| file.name.as_str()).collect(),
             processes: self.processes.iter().map(|process| process.name.as_str()).collect(),
+            pings: self.pings.iter().map(|ping| (ping.name.as_str(), ping)).collect(),
+            shared: self.instances.iter().flat_map(all_of).collect(),
             instances: self.instances.iter().map(|instance| (instance.name.as_str(), instance)).collect(),
         };
         for instance in &self.instances {
@@ -126,6 +128,9 @@ struct Known<'a> {
     scripts: BTreeSet<&'a str>,
     files: BTreeSet<&'a str>,
     processes: BTreeSet<&'a str>,
+    pings: BTreeMap<&'a str, &'a TrackPing>,
+    /// All virtual addresses.
+    shared: BTreeSet<IpAddr>,
     instances: BTreeMap<&'a str, &'a Instance>,
 }
 
@@ -179,12 +184,24 @@ impl<'a> Known<'a> {
             TrackSource::Script(name) => self.scripts.contains(name.as_str()),
             TrackSource::File(name) => self.files.contains(name.as_str()),
             TrackSource::Process(name) => self.processes.contains(name.as_str()),
+            TrackSource::Ping(name) => match self.pings.get(name.as_str()) {
+                Some(ping) if self.shared.contains(&ping.address) => {
+                    let text = format!("{source} asks a virtual address, which the master has itself: name another");
+                    return found.add(field, element, true, text);
+                }
+                known => known.is_some(),
+            },
             TrackSource::Interface(_) | TrackSource::Health(_) => true,
         };
         if !known {
             found.add(field, element, true, format!("there is no {source}: define it"));
         }
     }
+}
+
+/// All addresses of an instance.
+fn all_of(instance: &Instance) -> impl Iterator<Item = IpAddr> {
+    instance.addresses.iter().chain(&instance.excluded).map(|address| address.address)
 }
 
 struct Found<'a> {
@@ -409,6 +426,21 @@ mod tests {
         assert_eq!(fields(Instance { addresses: Vec::new(), ..instance() }), [("addresses", false)]);
         let strict = Instance { strict: true, preempt_delay_ms: 1, state: InitialState::Master, ..instance() };
         assert_eq!(fields(strict), [("state", true), ("preempt_delay_ms", true)]);
+    }
+
+    #[test]
+    fn a_ping_asks_another_than_the_virtual_addresses() {
+        let with = |address: &str| {
+            let instance = Instance { arbiter: Some(TrackSource::Ping("gateway".into())), ..instance() };
+            let ping = TrackPing::new("gateway", address.parse().unwrap());
+            let settings = Settings { instances: vec![instance], pings: vec![ping], ..Settings::default() };
+            settings.problems().iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(with("192.0.2.254"), [""; 0]);
+        assert_eq!(
+            with("192.0.2.100"),
+            ["web: arbiter: ping gateway asks a virtual address, which the master has itself: name another"]
+        );
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub use route::{RouteAction, VirtualRoute, VirtualRule};
 pub use state::{InitialState, State, Version};
 pub use statistics::Statistics;
 pub use status::{Condition, ConditionKind, GroupStatus, InstanceStatus, MasterStatus, PeerStatus, Status};
-pub use track::{TrackFile, TrackProcess, TrackScript, TrackSource, Tracked};
+pub use track::{TrackFile, TrackPing, TrackProcess, TrackScript, TrackSource, Tracked};
 
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -47,6 +47,8 @@ pub struct Settings {
     pub files: Vec<TrackFile>,
     /// Processes whose presence does (vrrp_track_process).
     pub processes: Vec<TrackProcess>,
+    /// Addresses whose answers do.
+    pub pings: Vec<TrackPing>,
     /// A FIFO that gets a line for each change, as keepalived writes them (vrrp_notify_fifo); it is made if it is not there.
     pub fifo: Option<String>,
 }

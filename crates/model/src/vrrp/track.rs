@@ -2,7 +2,7 @@
 
 use crate::health::Script;
 use serde::{Deserialize, Serialize};
-use std::fmt;
+use std::{fmt, net::IpAddr};
 use utoipa::ToSchema;
 
 /// Something that is well or not, by name.
@@ -17,6 +17,8 @@ pub enum TrackSource {
     File(String),
     /// A process: running or not (track_process).
     Process(String),
+    /// An address elsewhere: it answers echo requests or not.
+    Ping(String),
     /// This director's own health: `data-path`, or a service by its key.
     Health(String),
 }
@@ -28,6 +30,7 @@ impl fmt::Display for TrackSource {
             TrackSource::Script(name) => write!(f, "script {name}"),
             TrackSource::File(name) => write!(f, "file {name}"),
             TrackSource::Process(name) => write!(f, "process {name}"),
+            TrackSource::Ping(name) => write!(f, "ping {name}"),
             TrackSource::Health(name) => write!(f, "health {name}"),
         }
     }
@@ -103,4 +106,58 @@ pub struct TrackProcess {
     /// So many must run (quorum).
     #[serde(default = "one")]
     pub quorum: u32,
+}
+
+/// An address that is asked again and again whether it is there, by ICMP or ICMPv6 echo requests: a router that is there as
+/// long as the network is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TrackPing {
+    /// How it is called.
+    pub name: String,
+    /// Who is asked. None of the virtual addresses, which the master has itself.
+    #[schema(value_type = String)]
+    pub address: IpAddr,
+    /// From which address; without it the kernel's choice.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub from: Option<IpAddr>,
+    /// By which interface; a link-local address needs one.
+    #[serde(default)]
+    pub interface: Option<String>,
+    /// From one request to the next.
+    #[serde(default = "one_second")]
+    pub interval_ms: u32,
+    /// An answer that comes later is none.
+    #[serde(default = "one_second")]
+    pub timeout_ms: u32,
+    /// So many requests in a row without an answer count.
+    #[serde(default = "TrackPing::fall")]
+    pub fall: u32,
+    /// So many answers in a row count.
+    #[serde(default = "one")]
+    pub rise: u32,
+}
+
+impl TrackPing {
+    /// One packet that is lost says nothing.
+    pub const FALL: u32 = 2;
+
+    /// Asked once a second.
+    pub fn new(name: impl Into<String>, address: IpAddr) -> Self {
+        let (interval_ms, fall) = (one_second(), Self::FALL);
+        TrackPing {
+            name: name.into(),
+            address,
+            from: None,
+            interface: None,
+            interval_ms,
+            timeout_ms: interval_ms,
+            fall,
+            rise: 1,
+        }
+    }
+
+    const fn fall() -> u32 {
+        Self::FALL
+    }
 }

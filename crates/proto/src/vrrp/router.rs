@@ -72,9 +72,12 @@ impl Router {
                 self.evaluate(now);
             }
             Input::Tracked { source, outcome } => {
+                let was_well = self.world.is_well(source);
                 self.world.tracked.insert(source.clone(), outcome);
                 self.evaluate(now);
-                self.ask_arbiters_again(now, source);
+                if !was_well && self.world.is_well(source) {
+                    self.arbiter_is_back(now, source);
+                }
             }
             Input::Claimed { interface, address, by } => self.claimed(now, interface, address, by),
             Input::AddressLost { interface, address } => self.address_lost(now, interface, address),
@@ -283,12 +286,17 @@ impl Router {
         }
     }
 
-    fn ask_arbiters_again(&mut self, now: Duration, source: &TrackSource) {
-        for at in 0..self.instances.len() {
-            let instance = &self.instances[at];
-            let concerned = instance.settings.arbiter.as_ref() == Some(source) && self.world.is_well(source);
+    /// Where the arbiter could not be reached the master could not be heard: who was held back listens anew, for as long as
+    /// any other backup.
+    fn arbiter_is_back(&mut self, now: Duration, source: &TrackSource) {
+        for instance in &mut self.instances {
+            let concerned = instance.settings.arbiter.as_ref() == Some(source);
             if concerned && instance.wants_master && instance.state == State::Backup {
-                self.want_master(now, at, "the arbiter is well");
+                instance.wants_master = false;
+                instance.wait = (now, Wait::Missed);
+                instance.conditions.clear(ConditionKind::ArbiterWithholds);
+                let text = || format!("{source} is well: takes over if no master is heard");
+                instance.conditions.log(now, "arbiter is back", Level::Info, &mut self.actions, text);
             }
         }
     }

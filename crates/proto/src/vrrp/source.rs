@@ -1,10 +1,11 @@
-//! What a script's exit codes and a file's text come to: `keepalived.conf(5)`, VRRP scripts and track files.
+//! What a script's exit codes, an address's answers and a file's text come to: `keepalived.conf(5)`, VRRP scripts and track
+//! files.
 
 use super::input::Outcome;
-use relvs_model::vrrp::TrackScript;
+use relvs_model::vrrp::{TrackPing, TrackScript};
 
-/// Counts how a script ended: so many successes in a row are well (rise), so many failures are not (fall). The first end
-/// of all counts alone, unless the script is taken for failed at the start.
+/// Counts how a script ended, or whether an address answered: so many successes in a row are well (rise), so many failures are
+/// not (fall). The first of all counts alone, unless the script is taken for failed at the start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tally {
     rise: u32,
@@ -14,9 +15,14 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Before the first end.
-    pub fn new(script: &TrackScript) -> Self {
+    /// Before a script's first end.
+    pub fn of_script(script: &TrackScript) -> Self {
         Tally { rise: script.rise, fall: script.fall, well: script.init_fail.then_some(false), against: 0 }
+    }
+
+    /// Before an address is asked for the first time.
+    pub const fn of_ping(ping: &TrackPing) -> Self {
+        Tally { rise: ping.rise, fall: ping.fall, well: None, against: 0 }
     }
 
     /// What it has come to, if that is known.
@@ -28,7 +34,7 @@ impl Tally {
         }
     }
 
-    /// The script has ended. Gives whether that changes what it has come to.
+    /// The script has ended, or the address was asked. Gives whether that changes what it has come to.
     pub const fn count(&mut self, well: bool) -> bool {
         match self.well {
             Some(before) if before == well => {
@@ -81,7 +87,7 @@ mod tests {
     fn tally(rise: u32, fall: u32, init_fail: bool) -> Tally {
         let script = Script::new(vec!["/bin/true".into()]);
         let name = TrackSource::Script("check".into()).to_string();
-        Tally::new(&TrackScript { name, script, interval_ms: 1_000, rise, fall, init_fail })
+        Tally::of_script(&TrackScript { name, script, interval_ms: 1_000, rise, fall, init_fail })
     }
 
     /// `+` and `-` are ends; gives where the outcome changed, and to what.

@@ -38,13 +38,15 @@ impl World {
             TrackSource::Interface(name) => {
                 self.interfaces.get(name).map(|&up| if up { Outcome::Well } else { Outcome::Failed })
             }
-            TrackSource::Script(_) | TrackSource::File(_) | TrackSource::Process(_) | TrackSource::Health(_) => {
-                self.tracked.get(source).copied()
-            }
+            TrackSource::Script(_)
+            | TrackSource::File(_)
+            | TrackSource::Process(_)
+            | TrackSource::Ping(_)
+            | TrackSource::Health(_) => self.tracked.get(source).copied(),
         }
     }
 
-    /// Forgets what came of scripts, files and processes that nobody tracks: should one be tracked again, it is asked anew.
+    /// Forgets what came of scripts, files, processes and pings that nobody tracks: should one be tracked again, it is asked anew.
     pub(super) fn keep_tracked(&mut self, settings: &Settings) {
         let instances = settings.instances.iter();
         let tracked = instances.clone().flat_map(|instance| &instance.track);

@@ -24,7 +24,11 @@ fn one(seen: &Seen<'_>, instance: &Instance, status: &InstanceStatus, cleared: &
             let script = seen.settings.scripts.iter().find(|script| script.name == *name)?;
             Some(format!("'{}'", script.script.command.join(" ")))
         }
-        TrackSource::Interface(_) | TrackSource::File(_) | TrackSource::Process(_) | TrackSource::Health(_) => None,
+        TrackSource::Interface(_)
+        | TrackSource::File(_)
+        | TrackSource::Process(_)
+        | TrackSource::Ping(_)
+        | TrackSource::Health(_) => None,
     });
     let since_1970 = seen.began.as_secs_f64() + status.since_ms as f64 / 1000.0;
     let master = if status.state == relvs_model::vrrp::State::Master {

@@ -1,4 +1,4 @@
-//! Looking after what virtual routers track besides interfaces, scripts, files and processes, and listening for others that
+//! Looking after what virtual routers track besides interfaces: scripts, files, processes and pings; and listening for others that
 //! claim their addresses.
 //!
 //! On a thread of its own, never in that of the virtual routers: that one is told what has changed. Each source is looked
@@ -6,13 +6,14 @@
 
 mod claims;
 mod file;
+mod ping;
 mod process;
 mod script;
 
 use super::{Error, line::Line, links::all};
-use crate::health::program::Programs;
+use crate::health::{Probes, program::Programs};
 use claims::Place;
-use relvs_model::vrrp::{Settings, TrackFile, TrackProcess, TrackScript, TrackSource};
+use relvs_model::vrrp::{Settings, TrackFile, TrackPing, TrackProcess, TrackScript, TrackSource};
 use std::{collections::BTreeSet, os::fd::AsRawFd, sync::Arc, thread};
 use tokio::{
     io::unix::AsyncFd,
@@ -37,6 +38,7 @@ enum Watch {
     File(TrackFile),
     /// All of them by one look at the system.
     Processes(Vec<TrackProcess>),
+    Ping(TrackPing),
     Claims(Place),
 }
 
@@ -90,11 +92,13 @@ fn wanted(settings: &Settings) -> Vec<Watch> {
     let scripts = settings.scripts.iter().filter(|script| is_used(TrackSource::Script(script.name.clone())));
     let files = settings.files.iter().filter(|file| is_used(TrackSource::File(file.name.clone())));
     let processes = settings.processes.iter().filter(|process| is_used(TrackSource::Process(process.name.clone())));
+    let pings = settings.pings.iter().filter(|ping| is_used(TrackSource::Ping(ping.name.clone())));
     let processes: Vec<TrackProcess> = processes.cloned().collect();
     let mut wanted: Vec<Watch> = scripts.cloned().map(Watch::Script).chain(files.cloned().map(Watch::File)).collect();
     if !processes.is_empty() {
         wanted.push(Watch::Processes(processes));
     }
+    wanted.extend(pings.cloned().map(Watch::Ping));
     wanted.extend(places(settings).into_iter().map(Watch::Claims));
     wanted
 }
@@ -138,7 +142,7 @@ impl Drop for Task {
 }
 
 async fn serve(line: &Line, mut orders: UnboundedReceiver<Vec<Watch>>) {
-    let programs = Arc::new(Programs::default());
+    let (programs, probes) = (Arc::new(Programs::default()), Arc::new(Probes::new()));
     let mut running: Vec<(Watch, Task)> = Vec::new();
     while let Some(wanted) = orders.recv().await {
         running.retain(|(watch, _)| wanted.contains(watch));
@@ -150,6 +154,7 @@ async fn serve(line: &Line, mut orders: UnboundedReceiver<Vec<Watch>>) {
             let task = match watch.clone() {
                 Watch::Script(script) => tokio::spawn(script::run(script, programs.clone(), line)),
                 Watch::File(file) => tokio::spawn(file::watch(file, line)),
+                Watch::Ping(ping) => tokio::spawn(ping::run(ping, probes.clone(), line)),
                 Watch::Claims(place) => tokio::spawn(claims::listen(place, line)),
                 Watch::Processes(processes) => tokio::spawn(process::watch(processes, line)),
             };

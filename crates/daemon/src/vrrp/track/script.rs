@@ -14,7 +14,7 @@ const INTERVAL_MIN: Duration = Duration::from_millis(10);
 pub(super) async fn run(script: TrackScript, programs: Arc<Programs>, line: Line) {
     let source = TrackSource::Script(script.name.clone());
     let limit = Duration::from_millis(script.script.timeout_ms.into());
-    let mut tally = Tally::new(&script);
+    let mut tally = Tally::of_script(&script);
     if let Some(outcome) = tally.outcome() {
         line.report(&source, outcome);
     }
