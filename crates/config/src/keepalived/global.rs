@@ -96,7 +96,7 @@ pub(super) fn global(blocks: &[&Statement], reading: &mut Reading<'_>) -> (Globa
     let (mut alert, mut alert_vrrp, mut min_garp) = (None, None, false);
     let (mut fifo, mut vrrp_fifo, mut lvs_fifo) = (None, None, None);
     let lines: Vec<&Statement> = blocks.iter().flat_map(|block| reading.block(block)).collect();
-    for line in lines {
+    for &line in &lines {
         let Some(keyword) = reading.keyword(Context::Global, line) else { continue };
         match keyword {
             "router_id" => keep(&mut globals.router_id, text(line, reading)),
@@ -117,12 +117,24 @@ pub(super) fn global(blocks: &[&Statement], reading: &mut Reading<'_>) -> (Globa
             "notify_fifo" => keep(&mut fifo, text(line, reading)),
             "vrrp_notify_fifo" => keep(&mut vrrp_fifo, text(line, reading)),
             "lvs_notify_fifo" => keep(&mut lvs_fifo, text(line, reading)),
-            "vrrp_min_garp" => min_garp = reading.boolean(line).unwrap_or(min_garp),
+            // One that says no does not take another back.
+            "vrrp_min_garp" => min_garp |= reading.boolean(line).unwrap_or(false),
             _ => vrrp(keyword, line, &mut defaults, reading),
         }
     }
     if min_garp {
-        (defaults.announcements.repeat, defaults.announcements.delay_ms) = (1, 0);
+        // They are what holds where nothing is said, wherever it stands.
+        let unsaid = |keyword: &str| lines.iter().all(|line| line.keyword.text != keyword);
+        let usual = &mut defaults.announcements;
+        for (keyword, value, least) in [
+            ("vrrp_garp_master_repeat", &mut usual.repeat, 1),
+            ("vrrp_garp_master_delay", &mut usual.delay_ms, 0),
+            ("vrrp_garp_master_refresh_repeat", &mut usual.refresh_repeat, 0),
+        ] {
+            if unsaid(keyword) {
+                *value = least;
+            }
+        }
     }
     globals.alert_vrrp = alert_vrrp.or(alert).unwrap_or(false);
     globals.alert_checker = globals.alert_checker.or(alert);

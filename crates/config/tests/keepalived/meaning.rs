@@ -221,6 +221,22 @@ fn virtual_routers_have_keepaliveds_defaults_and_the_files() {
     assert_eq!(read.verdict, Verdict::Fine);
 }
 
+/// What keepalived 2.2.7 says that it takes (SIGUSR1).
+#[test]
+fn the_least_of_gratuitous_arp_is_what_holds_where_nothing_is_said() {
+    let taken = |said: &str| {
+        let text =
+            format!("global_defs {{\n{said}\n}}\nvrrp_instance a {{\n interface eth0\n virtual_router_id 1\n}}\n");
+        let said = read(&text).state.vrrp.instances.remove(0).announcements;
+        (said.delay_ms, said.repeat, said.refresh_repeat)
+    };
+    assert_eq!(taken("vrrp_min_garp"), (0, 1, 0));
+    assert_eq!(taken("vrrp_min_garp\nvrrp_garp_master_repeat 3\nvrrp_garp_master_delay 7"), (7_000, 3, 0));
+    assert_eq!(taken("vrrp_garp_master_repeat 3\nvrrp_min_garp"), (0, 3, 0));
+    assert_eq!(taken("vrrp_min_garp\nvrrp_min_garp false"), (0, 1, 0));
+    assert_eq!(taken("vrrp_min_garp false"), (5_000, 5, 1));
+}
+
 #[test]
 fn mistakes_of_virtual_routers_are_told() {
     let of = |inside: &str| {

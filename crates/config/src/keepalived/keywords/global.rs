@@ -80,7 +80,7 @@ pub(super) const GLOBAL: &[Keyword] = &[
     works("vrrp_garp_interval"),
     works("vrrp_gna_interval"),
     works("vrrp_min_garp"),
-    ignored("vrrp_garp_extra_if", "addresses are announced on their own interfaces"),
+    ignored("vrrp_garp_extra_if", why::EXTRA_IF),
     ignored("vrrp_vmac_garp_intvl", "addresses are announced on their own interfaces"),
     works("vrrp_lower_prio_no_advert"),
     works("vrrp_higher_prio_send_advert"),

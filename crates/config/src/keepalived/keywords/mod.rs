@@ -236,6 +236,7 @@ mod why {
     pub(super) const BUFFERS: &str = "buffers have the size that is needed";
     pub(super) const BFD: &str = "BFD is not spoken";
     pub(super) const FILES: &str = "state is asked for over the control socket";
+    pub(super) const EXTRA_IF: &str = "garp_master_refresh announces every address, on its own interface";
     pub(super) const SCHEDULING: &str =
         "adverts are sent by a thread of its own with real-time priority, where that is allowed";
 }

@@ -3,6 +3,8 @@
 use super::{Keyword, gone, ignored, why, works};
 
 const VMAC: &str = "virtual MAC addresses are not made; gratuitous ARP moves the addresses";
+const PROMOTE: &str =
+    "systemd sets it for all interfaces; where it is not set, an address that is lost with another is added again";
 const SYNC: &str = "connections are not synchronised; mh with sloppy_tcp keeps them across a failover";
 
 pub(super) const INSTANCE: &[Keyword] = &[
@@ -31,7 +33,7 @@ pub(super) const INSTANCE: &[Keyword] = &[
     works("virtual_ipaddress"),
     works("virtual_ipaddress_excluded"),
     works("no_virtual_ipaddress"),
-    ignored("promote_secondaries", "addresses are set one by one, none depends on another"),
+    ignored("promote_secondaries", PROMOTE),
     ignored("linkbeat_use_polling", "the kernel's news of links are listened to"),
     works("v3_checksum_as_v2"),
     works("virtual_routes"),
@@ -57,7 +59,7 @@ pub(super) const INSTANCE: &[Keyword] = &[
     works("down_timer_adverts"),
     ignored("timer_expired_backup", why::SCHEDULING),
     ignored("thread_timer_expired", why::SCHEDULING),
-    ignored("garp_extra_if", VMAC),
+    ignored("garp_extra_if", why::EXTRA_IF),
     ignored("vmac_garp_intvl", VMAC),
     works("lower_prio_no_advert"),
     works("higher_prio_send_advert"),
