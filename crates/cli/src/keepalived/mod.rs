@@ -8,7 +8,7 @@ mod syslog;
 
 use crate::log;
 use options::{Asked, Run};
-use relvs_config::keepalived::{Keepalived, Verdict};
+use relvs_config::keepalived::Keepalived;
 use relvs_daemon::{
     Options, Source,
     keepalived::{self, Disk},
@@ -61,16 +61,7 @@ fn test(run: &Run, log: Option<&Path>) -> ExitCode {
     };
     match (written, log) {
         (Err(error), Some(log)) => super::complain(&[format!("{}: {error}", log.display())]),
-        _ => ExitCode::from(exit_code(read.verdict)),
-    }
-}
-
-fn exit_code(verdict: Verdict) -> u8 {
-    match verdict {
-        Verdict::Fine => 0,
-        Verdict::Fatal => 4,
-        Verdict::Faulty => 5,
-        Verdict::Insecure => 6,
+        _ => ExitCode::from(read.verdict.exit_code()),
     }
 }
 

@@ -50,7 +50,14 @@ pub(super) fn statements(reader: &mut Reader<'_>, limits: &Limits) -> Vec<Statem
     let mut lost: Option<Lost> = None;
     let mut words = 0;
     while let Some(Line { text, used }) = reader.next() {
-        for part in parts(&text) {
+        let mut undefined = Vec::new();
+        let parts = parts(&text, &mut undefined);
+        for name in undefined {
+            let name = text.place(name);
+            let fault = Fault::new("this name is defined nowhere before it");
+            reader.error(name, fault.help("define it by `$NAME=value` further up, or put it in double quotes"));
+        }
+        for part in parts {
             words += 1;
             let depth = open.len();
             let current = open.last_mut().unwrap_or(&mut outermost);
@@ -127,8 +134,8 @@ fn statement(part: &Text, used: Option<Place>) -> Option<Statement> {
     Some(Statement { keyword, arguments: found.collect(), rest, block: None, used })
 }
 
-/// The line, divided at its braces.
-fn parts(line: &Text) -> Vec<Text> {
+/// The line, divided at its braces; and where names `${NAME}` stand that are not defined.
+fn parts(line: &Text, undefined: &mut Vec<std::ops::Range<usize>>) -> Vec<Text> {
     let text = line.as_str();
     let mut parts = Vec::new();
     let mut begin = 0;
@@ -147,6 +154,7 @@ fn parts(line: &Text) -> Vec<Text> {
             quoted = !quoted;
         } else if !quoted {
             if let Some(end) = name_end(text, found) {
+                undefined.push(found - 1..end);
                 at = end;
                 continue;
             }

@@ -5,6 +5,7 @@ use super::{
     keywords::Context,
     reading::{Reading, keep},
 };
+use crate::report::Fault;
 use relvs_model::{
     Timeouts,
     health::Mail,
@@ -102,16 +103,20 @@ pub(super) fn global(blocks: &[&Statement], reading: &mut Reading<'_>) -> (Globa
             "router_id" => keep(&mut globals.router_id, text(line, reading)),
             "notification_email" => {
                 let words = reading.block(line).iter().flat_map(|to| std::iter::once(&to.keyword).chain(&to.arguments));
+                let before = mail.to.len();
                 mail.to.extend(words.map(|word| word.text.clone()));
+                if line.block.is_some() && mail.to.len() == before {
+                    let fault = Fault::new("notification_email names nobody");
+                    reading.complaint(line.keyword.place, fault.help("add an address, or remove the block"));
+                }
             }
             "notification_email_from" => keep(&mut mail.from, text(line, reading)),
             "smtp_server" => keep(&mut mail.server, server(line, reading)),
             "smtp_helo_name" => keep(&mut mail.helo, text(line, reading)),
-            "smtp_connect_timeout" => keep(&mut mail.timeout_ms, reading.seconds(line, 0, 1..=LONGEST_MS)),
+            "smtp_connect_timeout" => keep(&mut mail.timeout_ms, reading.whole_seconds(line, 1..=LONGEST_MS)),
             "smtp_alert" => keep(&mut alert, reading.boolean(line)),
             "smtp_alert_vrrp" => keep(&mut alert_vrrp, reading.boolean(line)),
             "smtp_alert_checker" => keep(&mut globals.alert_checker, reading.boolean(line)),
-            "no_checker_emails" => globals.alert_checker = Some(false),
             "script_user" => keep(&mut globals.script_user, reading.user(line)),
             "lvs_timeouts" => timeouts(line, &mut defaults.timeouts, reading),
             "notify_fifo" => keep(&mut fifo, text(line, reading)),
@@ -177,7 +182,8 @@ fn vrrp(keyword: &str, line: &Statement, defaults: &mut Defaults, reading: &mut 
         "vrrp_owner_ignore_adverts" => &mut defaults.owner_ignore_adverts,
         "vrrp_notify_priority_changes" => &mut defaults.notify_priority_changes,
         "checker_log_all_failures" => &mut defaults.log_all_failures,
-        "enable_script_security" | "include_check" | "no_email_faults" => return,
+        // Mail is of servers that come and go, not of their checks, with no_checker_emails or without.
+        "no_checker_emails" | "enable_script_security" | "include_check" => return,
         "default_interface" => return keep(&mut defaults.interface, text(line, reading)),
         "vrrp_version" => {
             let versions = [("2", Version::V2), ("3", Version::V3)];
@@ -190,14 +196,17 @@ fn vrrp(keyword: &str, line: &Statement, defaults: &mut Defaults, reading: &mut 
             return;
         }
         "vrrp_startup_delay" => {
+            never(line, reading);
             defaults.startup_delay_ms = reading.seconds(line, 0, 0..=LONGEST_MS).unwrap_or(0);
             return;
         }
         "vrrp_gna_interval" => {
+            never(line, reading);
             announcements.gna_interval_ms = reading.seconds(line, 0, 0..=1_000_000).unwrap_or(0);
             return;
         }
         "vrrp_garp_interval" => {
+            never(line, reading);
             announcements.garp_interval_ms = reading.seconds(line, 0, 0..=1_000_000).unwrap_or(0);
             return;
         }
@@ -221,23 +230,31 @@ pub(super) fn announcement(
     let whole = 0..=3_600_000;
     match keyword {
         "garp_master_delay" => {
-            announcements.delay_ms = reading.seconds(line, 0, whole).unwrap_or(announcements.delay_ms);
+            announcements.delay_ms = reading.whole_seconds(line, whole).unwrap_or(announcements.delay_ms);
         }
         "garp_master_repeat" => {
             announcements.repeat = reading.integer(line, 0, 1..=u32::MAX).unwrap_or(announcements.repeat);
         }
         "garp_master_refresh" => {
-            announcements.refresh_ms = reading.seconds(line, 0, 0..=LONGEST_MS).unwrap_or(announcements.refresh_ms);
+            announcements.refresh_ms = reading.whole_seconds(line, 0..=LONGEST_MS).unwrap_or(announcements.refresh_ms);
         }
         "garp_master_refresh_repeat" => {
             let found = reading.integer(line, 0, 1..=u32::MAX);
             announcements.refresh_repeat = found.unwrap_or(announcements.refresh_repeat);
         }
-        "garp_lower_prio_delay" => keep(&mut announcements.lower_prio_delay_ms, reading.seconds(line, 0, whole)),
+        "garp_lower_prio_delay" => keep(&mut announcements.lower_prio_delay_ms, reading.whole_seconds(line, whole)),
         "garp_lower_prio_repeat" => keep(&mut announcements.lower_prio_repeat, reading.integer(line, 0, 0..=u32::MAX)),
         _ => return false,
     }
     true
+}
+
+/// keepalived takes 0 for no value at all, which is what counts without the keyword too.
+fn never(line: &Statement, reading: &mut Reading<'_>) {
+    if line.arguments.first().is_some_and(|word| word.text.parse() == Ok(0.0)) {
+        let fault = Fault::new(format!("keepalived calls 0 invalid for `{}`", line.keyword.text));
+        reading.complaint(Reading::place(line, 0), fault.help("remove the line: it is 0 without it"));
+    }
 }
 
 fn text(line: &Statement, reading: &mut Reading<'_>) -> Option<String> {
@@ -255,6 +272,10 @@ fn server(line: &Statement, reading: &mut Reading<'_>) -> Option<(String, u16)> 
 
 /// `tcp SECS`, `tcpfin SECS`, `udp SECS`, in any order.
 fn timeouts(line: &Statement, timeouts: &mut Timeouts, reading: &mut Reading<'_>) {
+    if line.arguments.is_empty() {
+        let fault = Fault::new("`lvs_timeouts` says no time");
+        reading.complaint(line.keyword.place, fault.help("write as in `lvs_timeouts tcp 900 tcpfin 120 udp 300`"));
+    }
     for at in (0..line.arguments.len()).step_by(2) {
         let choices = [("tcp", 0), ("tcpfin", 1), ("udp", 2)];
         let Some(which) = reading.choice(line, at, &choices) else { return };

@@ -15,7 +15,7 @@ use crate::{
 use relvs_model::{
     Service, State,
     health::{self, Check, Probe, Script, ServerHealth, Tls},
-    vrrp::{Instance, Notify, Settings},
+    vrrp::{Instance, Notify, Settings, TrackSource},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -107,6 +107,10 @@ impl Keepalived {
             }
         }
         problems(&mut settings, &places, &mut reading);
+        if all.instances.is_empty() {
+            // Without virtual routers keepalived does not look at what they would run.
+            reading.programs.clear();
+        }
         let mut around = Around {
             groups: all.members.iter().filter_map(|statement| group(statement, &mut reading)).collect(),
             files: settings.files.iter().filter_map(|file| weighed(&file.name, &file.path, &sources)).collect(),
@@ -131,16 +135,16 @@ impl Keepalived {
             }
         }
         let diagnostics = reading.told();
-        let Reading { remarks, supported, mut verdict, .. } = reading;
+        let Reading { remarks, supported, mut verdict, programs, alerts, .. } = reading;
         // Who wants no mail about servers gets none, unless virtual routers are to be written about.
         let instances = settings.instances.iter().map(|instance| &instance.notify);
         let mut routers = instances.chain(settings.groups.iter().map(|group| &group.notify));
-        let alert = globals.alert_checker != Some(false) || routers.any(|notify| notify.smtp_alert);
+        let alert = alerts || globals.alert_checker != Some(false) || routers.any(|notify| notify.smtp_alert);
         let mail = told.mail.filter(|_| alert);
         let notify = health::Notify { fifo: told.checker_fifo, mail, ..health::Notify::default() };
         let mut state = State { notify, vrrp: settings, timeouts: defaults.timeouts, services, ..State::default() };
-        let scripts = users(&mut state, &globals, files);
-        if scripts.iter().any(|script| files.executable(script)) && !all.secure() {
+        users(&mut state, &globals, files);
+        if programs.iter().any(|program| files.executable(program)) && !all.secure() {
             verdict = verdict.max(Verdict::Insecure);
         }
         let sources = all.scripts.iter().chain(&all.files).chain(&all.processes);
@@ -189,10 +193,19 @@ impl<'d> Blocks<'d> {
     }
 }
 
-/// An instance waits for an interface that is not there.
+/// An instance waits for interfaces that are not there.
 fn there(instance: &Instance, statement: &Statement, host: &Host, reading: &mut Reading<'_>) {
-    if host.interfaces.as_ref().is_some_and(|interfaces| !interfaces.contains(&instance.interface)) {
-        let fault = Fault::new(format!("{}: there is no interface {}", instance.name, instance.interface));
+    let Some(interfaces) = &host.interfaces else { return };
+    let tracked = instance
+        .track
+        .iter()
+        .filter_map(|tracked| if let TrackSource::Interface(name) = &tracked.source { Some(name) } else { None });
+    let addresses = instance.addresses.iter().chain(&instance.excluded).filter_map(|found| found.interface.as_ref());
+    let routes = instance.routes.iter().filter_map(|route| route.interface.as_ref());
+    let named: BTreeSet<&String> =
+        std::iter::once(&instance.interface).chain(tracked).chain(addresses).chain(routes).collect();
+    for missing in named.into_iter().filter(|name| !interfaces.contains(*name)) {
+        let fault = Fault::new(format!("{}: there is no interface {missing}", instance.name));
         reading.fault(
             statement.keyword.place,
             fault.help("`ip link` lists those there are; until it comes it is a fault"),
@@ -278,9 +291,8 @@ fn has_scripts(health: &ServerHealth) -> bool {
     health.notify_up.is_some() || health.notify_down.is_some() || health.checks.iter().any(runs)
 }
 
-/// Gives scripts that name no user that of `script_user`. Gives the programs of all.
-fn users(state: &mut State, globals: &Globals, files: &dyn Files) -> BTreeSet<String> {
-    let mut programs = BTreeSet::new();
+/// Gives scripts that name no user that of `script_user`, and programs without a folder theirs.
+fn users(state: &mut State, globals: &Globals, files: &dyn Files) {
     let mut run = |script: &mut Script| {
         if let Some(program) = script.command.first_mut().filter(|program| !program.contains('/'))
             && let Some(found) = files.program(program)
@@ -292,7 +304,6 @@ fn users(state: &mut State, globals: &Globals, files: &dyn Files) -> BTreeSet<St
         {
             (script.user, script.group) = (Some(user.clone()), group.clone());
         }
-        programs.extend(script.command.first().cloned());
     };
     for service in &mut state.services {
         if let Some(health) = &mut service.health {
@@ -319,5 +330,4 @@ fn users(state: &mut State, globals: &Globals, files: &dyn Files) -> BTreeSet<St
         let all = [master, backup, fault, stop, deleted, any, master_rx_lower_pri];
         all.into_iter().flatten().for_each(&mut run);
     }
-    programs
 }

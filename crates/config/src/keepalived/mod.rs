@@ -72,6 +72,8 @@ pub struct Document {
     pub unread: bool,
     /// There is more than the limits allow: what is here is a part of what is written.
     pub cut: bool,
+    /// A file is not there that must be, by `include_check` or the like.
+    pub incomplete: bool,
 }
 
 impl Document {
@@ -84,9 +86,9 @@ impl Document {
     pub fn read_within(files: &dyn Files, name: &str, host: &Host, limits: &Limits) -> Document {
         let mut reader = Reader::open(files, name, host, limits);
         let statements = block::statements(&mut reader, limits);
-        let (unread, cut) = (reader.is_unread(), reader.is_cut());
+        let (unread, cut, incomplete) = (reader.is_unread(), reader.is_cut(), reader.is_incomplete());
         let (sources, problems) = reader.close();
-        let mut document = Document { sources, statements, diagnostics: Vec::new(), unread, cut };
+        let mut document = Document { sources, statements, diagnostics: Vec::new(), unread, cut, incomplete };
         document.diagnostics =
             problems.into_iter().map(|(severity, place, fault)| document.diagnose(severity, place, fault)).collect();
         document

@@ -66,6 +66,7 @@ pub(super) struct Reader<'r> {
     untold: usize,
     unread: bool,
     cut: bool,
+    incomplete: bool,
     defined: usize,
     bytes: usize,
     lines: usize,
@@ -88,6 +89,7 @@ impl<'r> Reader<'r> {
             untold: 0,
             unread: false,
             cut: false,
+            incomplete: false,
             defined: 0,
             bytes: 0,
             lines: 0,
@@ -121,6 +123,11 @@ impl<'r> Reader<'r> {
     /// Whether there is more than the limits allow.
     pub(super) fn is_cut(&self) -> bool {
         self.cut
+    }
+
+    /// Whether a file is not there that must be.
+    pub(super) fn is_incomplete(&self) -> bool {
+        self.incomplete
     }
 
     /// Reads no further: there is too much.
@@ -402,18 +409,21 @@ impl<'r> Reader<'r> {
             let names: Vec<String> = found.missing.iter().take(4).map(|name| quoted(name)).collect();
             let fault = Fault::new(format!("there is no {}", names.join(" and no ")));
             let severity = if severe { Severity::Error } else { Severity::Warning };
+            self.incomplete |= severe;
             self.tell(severity, place, fault.help("create it, or remove the include"));
             if braces && severe {
                 return true;
             }
         } else if found.paths.is_empty() && wild && check.wildcard {
             let fault = Fault::new(format!("no file matches {}", quoted(pattern)));
+            self.incomplete = true;
             self.error(place, fault.help("create one, or write `include`, which takes that"));
         }
         // The last is on top of the stack, the first is to be read first.
         for path in found.paths.iter().take(self.limits.files).rev() {
             if let Err(why) = self.push_file(path) {
                 let severity = if check.read || self.cut { Severity::Error } else { Severity::Warning };
+                self.incomplete |= check.read;
                 self.tell(severity, place, Fault::new(format!("{} cannot be read: {why}", quoted(path))));
             }
         }

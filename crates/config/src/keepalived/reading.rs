@@ -2,7 +2,7 @@
 
 use super::{
     Document, Limits, Statement,
-    keywords::{Context, Keyword, Support},
+    keywords::{Context, Keyword, Shape, Support},
     text::Place,
     words::{quoted_words, shell_words},
 };
@@ -11,7 +11,12 @@ use crate::{
     report::{Fault, quoted},
 };
 use relvs_model::health::Script;
-use std::{collections::BTreeMap, fmt::Display, net::IpAddr, ops::RangeInclusive};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Display,
+    net::IpAddr,
+    ops::RangeInclusive,
+};
 
 /// What is to be said about a keyword that is no fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,8 +54,25 @@ pub enum Verdict {
     Faulty,
     /// 6: scripts are run without a user of their own, or with too many rights.
     Insecure,
+    /// 6 too: a file is not there that `include_check` or `includea` and the like ask for; keepalived does not start.
+    Incomplete,
+    /// 2: a keyword lacks the word that must follow it; keepalived reads no further, and does not start.
+    Wordless,
     /// 4: there is more than is read, so it is not known what the whole means; it cannot be run.
     Fatal,
+}
+
+impl Verdict {
+    /// With what `keepalived -t` ends.
+    pub const fn exit_code(self) -> u8 {
+        match self {
+            Verdict::Fine => 0,
+            Verdict::Wordless => 2,
+            Verdict::Fatal => 4,
+            Verdict::Faulty => 5,
+            Verdict::Insecure | Verdict::Incomplete => 6,
+        }
+    }
 }
 
 /// A document that is being read.
@@ -60,10 +82,16 @@ pub(super) struct Reading<'d> {
     pub(super) remarks: Vec<Remark>,
     pub(super) supported: Vec<Remark>,
     pub(super) verdict: Verdict,
+    /// The programs of all scripts, of those too that stand in what is left out.
+    pub(super) programs: BTreeSet<String>,
+    /// Some service or server asks for mail.
+    pub(super) alerts: bool,
     /// Services and servers that there may still be.
     pub(super) room: Room,
     limits: &'d Limits,
     untold: usize,
+    /// Of which block a keyword was asked for last.
+    pub(super) context: Context,
 }
 
 /// How much more there may be of what is made of the statements.
@@ -93,6 +121,7 @@ impl<'d> Reading<'d> {
         // keepalived is content with a file that is not there.
         let verdict = match (document.cut, errors && !document.unread) {
             (true, _) => Verdict::Fatal,
+            (false, true) if document.incomplete => Verdict::Incomplete,
             (false, true) => Verdict::Faulty,
             (false, false) => Verdict::Fine,
         };
@@ -103,9 +132,12 @@ impl<'d> Reading<'d> {
             remarks: Vec::new(),
             supported: Vec::new(),
             verdict,
+            programs: BTreeSet::new(),
+            alerts: false,
             room,
             limits,
             untold: 0,
+            context: Context::Top,
         }
     }
 
@@ -148,13 +180,24 @@ impl<'d> Reading<'d> {
         }
     }
 
+    /// Something is as it is meant, or does no harm; but keepalived complains of it, and says so by its exit code.
+    pub(super) fn complaint(&mut self, place: Place, fault: Fault) {
+        self.verdict = self.verdict.max(Verdict::Faulty);
+        self.warning(place, fault);
+    }
+
     /// The keyword of a statement; none if it is unknown or does nothing here, which is noted.
     pub(super) fn keyword(&mut self, context: Context, statement: &Statement) -> Option<&'static str> {
         let name = statement.keyword.text.as_str();
+        self.context = context;
         let Some(Keyword { name, support }) = context.keyword(name) else {
             self.unknown(context, statement);
             return None;
         };
+        if let Some(why) = context.deprecated(name) {
+            let fault = Fault::new(format!("keepalived calls `{name}` deprecated"));
+            self.complaint(statement.keyword.place, fault.help(why));
+        }
         match support {
             Support::Works => {
                 if self.supported.len() < self.limits.remarks {
@@ -168,6 +211,7 @@ impl<'d> Reading<'d> {
             }
             Support::Ignored(_) => {
                 self.remark(name, statement.keyword.place, *support);
+                self.ignored(context.shape(name), statement);
                 None
             }
             Support::Obsolete(instead) => {
@@ -224,6 +268,9 @@ impl<'d> Reading<'d> {
     pub(super) fn word<'s>(&mut self, statement: &'s Statement, at: usize, what: &str) -> Option<&'s str> {
         let found = statement.arguments.get(at).map(|word| word.text.as_str());
         if found.is_none() {
+            if at == 0 && !self.context.endures(&statement.keyword.text) {
+                self.verdict = self.verdict.max(Verdict::Wordless);
+            }
             let fault = Fault::new(format!("`{}` needs {what}", statement.keyword.text));
             self.fault(statement.keyword.place, fault.help("write it after the keyword"));
         }
@@ -268,6 +315,17 @@ impl<'d> Reading<'d> {
         None
     }
 
+    /// A time that keepalived 2.2 takes in whole seconds alone; one with a fraction counts here, and is told.
+    pub(super) fn whole_seconds(&mut self, statement: &Statement, range: RangeInclusive<u32>) -> Option<u32> {
+        let found = self.seconds(statement, 0, range)?;
+        if !found.is_multiple_of(1_000) {
+            let keyword = &statement.keyword.text;
+            let fault = Fault::new(format!("keepalived 2.2 takes whole seconds for `{keyword}`, and leaves this out"));
+            self.complaint(Self::place(statement, 0), fault.help("here it counts; write whole seconds for both"));
+        }
+        Some(found)
+    }
+
     /// A keyword that is on by itself, or says `on` or `off`.
     pub(super) fn boolean(&mut self, statement: &Statement) -> Option<bool> {
         match statement.arguments.first().map(|word| word.text.as_str()) {
@@ -307,8 +365,12 @@ impl<'d> Reading<'d> {
     /// A weight, and whether `reverse` follows it.
     pub(super) fn weight(&mut self, statement: &Statement, at: usize, most: i64) -> Option<(i32, bool)> {
         let weight = self.integer(statement, at, -most..=most)?;
-        let reverse = statement.arguments.get(at + 1).is_some_and(|word| word.text == "reverse");
-        Some((i32::try_from(weight).ok()?, reverse))
+        let after = statement.arguments.get(at + 1);
+        if let Some(other) = after.filter(|word| word.text != "reverse") {
+            let fault = Fault::new(format!("{} is nothing of a weight", quoted(&other.text)));
+            self.complaint(other.place, fault.help("remove it; only `reverse` may follow"));
+        }
+        Some((i32::try_from(weight).ok()?, after.is_some_and(|word| word.text == "reverse")))
     }
 
     /// A script with its user and group: the first word is the command with its arguments, as a shell would divide it.
@@ -339,6 +401,23 @@ impl<'d> Reading<'d> {
         Some((user, statement.arguments.get(1).and_then(|word| group(&word.text))))
     }
 
+    /// What is said with a keyword that does nothing must be right nevertheless.
+    fn ignored(&mut self, shape: Option<&Shape>, statement: &Statement) {
+        let Some(shape) = shape else { return };
+        let Some(word) = statement.arguments.first() else {
+            if let Some(verdict) = shape.bare() {
+                let fault = Fault::new(format!("`{}` needs a word", statement.keyword.text));
+                self.warning(statement.keyword.place, fault.help("remove the line"));
+                self.verdict = self.verdict.max(verdict);
+            }
+            return;
+        };
+        if let Some(what) = shape.misses(&word.text) {
+            let fault = Fault::new(format!("{} is {what}", quoted(&word.text)));
+            self.complaint(word.place, fault.help("correct it, or remove the line"));
+        }
+    }
+
     fn command(&mut self, statement: &Statement, text: Option<&str>) -> Option<Vec<String>> {
         let Some(text) = text else {
             self.word(statement, 0, "a script");
@@ -350,7 +429,10 @@ impl<'d> Reading<'d> {
                 self.fault(Self::place(statement, 0), fault.help("write the path of a program"));
                 None
             }
-            Ok(command) => Some(command),
+            Ok(command) => {
+                self.programs.extend(command.first().cloned());
+                Some(command)
+            }
             Err(unclosed) => {
                 let fault = Fault::new(format!("{} is not closed in the script", unclosed.by));
                 self.fault(Self::place(statement, 0), fault.help("close it"));

@@ -87,7 +87,7 @@ fn the_guide_shows_what_is_written() {
     } else {
         assert_eq!(*shown, written);
     }
-    let faulty = "virtual_server 192.0.2.100 80 {\n    protocol TCP\n    lb_algo rr\n\n\n    nat_mask 255.255.255.0\n\n\n    delay_lop 6\n}\n";
+    let faulty = "virtual_server 192.0.2.100 80 {\n    protocol TCP\n    lb_algo rr\n    lb_kind NAT\n\n    nat_mask 255.255.255.0\n\n\n    delay_lop 6\n    real_server 10.0.0.11 80 {\n    }\n}\n";
     let lines: String = read(faulty).diagnostics.iter().map(|diagnostic| format!("{diagnostic}\n")).collect();
     assert_eq!(*said, lines);
 }

@@ -1,7 +1,7 @@
 //! What `keepalived -t` says of files, recorded from keepalived 2.2.7, by its exit codes.
 
 use crate::files::{host, memory};
-use relvs_config::keepalived::{Keepalived, Verdict};
+use relvs_config::keepalived::Keepalived;
 use serde::Deserialize;
 use std::{env, fs, path::Path};
 
@@ -11,15 +11,6 @@ struct Recorded {
     /// None: the file that is named is not there.
     config: Option<String>,
     exit: u8,
-}
-
-fn exit(verdict: Verdict) -> u8 {
-    match verdict {
-        Verdict::Fine => 0,
-        Verdict::Fatal => 4,
-        Verdict::Faulty => 5,
-        Verdict::Insecure => 6,
-    }
 }
 
 #[test]
@@ -41,7 +32,7 @@ fn exit_codes_are_keepaliveds() {
                 let read = Keepalived::read(&memory(files.as_slice()), "k.conf", &host());
                 let lines: Vec<String> = read.diagnostics.iter().map(ToString::to_string).collect();
                 count += 1;
-                let found = exit(read.verdict);
+                let found = read.verdict.exit_code();
                 if found != expected {
                     wrong.push(format!("{id}: {found} in place of {expected}: {lines:#?}"));
                 }

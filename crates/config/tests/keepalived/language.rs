@@ -34,9 +34,13 @@ fn a_definition_counts_when_it_is_used() {
     assert_eq!(meaning(text), "ip 10.2.0.100/32\nip 10.2.10.100/32\nxy z\n");
     // Without braces a blank, a comma, a parenthesis or the end must follow.
     assert_eq!(meaning("$A=1\na $A $A.5 ($A) $A,2 ${A}5 b$A\n"), "a 1 $A.5 (1) 1,2 15 b1\n");
-    // What is not defined stays, in braces too.
-    assert_eq!(meaning("a \"${B} c\" $B ${B} d\n"), "a |${B} c| $B ${B} d\n");
-    assert_eq!(meaning("n \"/s ${X} 'a b'\" u\nm /s ${X} y\n"), "n |/s ${X} 'a b'| u\nm /s ${X} y\n");
+    // What is not defined stays, in braces too; these would begin a block for keepalived, so they are told outside quotes.
+    assert_eq!(meaning("a \"${B} c\" $B d\n"), "a |${B} c| $B d\n");
+    assert_eq!(meaning("n \"/s ${X} 'a b'\" u\n"), "n |/s ${X} 'a b'| u\n");
+    let document = read(&[("k.conf", "m /s ${X} y\n")]);
+    assert_eq!(shown(&document), "m /s ${X} y\n");
+    let [line] = said(&document).try_into().unwrap_or_else(|lines| panic!("{lines:?}"));
+    assert!(line.starts_with("k.conf:1:6: error: this name is defined nowhere"), "{line}");
     // A comment ends a value, but for one in quotes or escaped.
     assert_eq!(meaning("$A=x # y\n$B=\"q # r\"\na $A $B \\# z\n"), "a x |q # r|\n");
 }

@@ -103,7 +103,7 @@ fn checkers_have_defaults_of_their_own() {
         let text = format!(
             "virtual_server fwmark 7 {{\n lb_algo rr\n lvs_method DR\n real_server 10.0.0.1 80 {{\n {checker}\n }}\n}}\n"
         );
-        let read = fine(&text);
+        let read = read(&text);
         let timing = checks(&read.state.services[0], 0)[0].timing;
         (timing.fall, timing.retry_interval_ms)
     };
@@ -119,7 +119,7 @@ fn checkers_have_defaults_of_their_own() {
 
 #[test]
 fn checks_ask_the_port_that_is_written() {
-    let read = fine(
+    let read = read(
         "virtual_server fwmark 7 {\n lb_algo rr\n lb_kind DR\n real_server 10.0.0.1 80 {\n TCP_CHECK { }\n PING_CHECK { }\n }\n}\n",
     );
     let service = &read.state.services[0];
@@ -133,7 +133,7 @@ fn checks_ask_the_port_that_is_written() {
 
 #[test]
 fn a_group_is_a_service_for_each_of_its_members() {
-    let read = fine(
+    let read = read(
         "virtual_server group G {\n lb_algo rr\n lb_kind DR\n protocol TCP\n quorum_up /bin/up\n real_server 10.0.0.1 80 {\n TCP_CHECK { }\n notify_up /bin/x\n }\n}\n\
          virtual_server_group G {\n 192.0.2.1-3 80\n 192.0.2.8/30 80\n fwmark 9\n}\n",
     );

@@ -59,7 +59,7 @@ pub(super) const GLOBAL: &[Keyword] = &[
     works("smtp_alert_checker"),
     works("checker_log_all_failures"),
     ignored("dynamic_interfaces", "interfaces may come and go at any time"),
-    works("no_email_faults"),
+    ignored("no_email_faults", "mail about virtual routers tells of faults too"),
     works("default_interface"),
     ignored("disable_local_igmp", "memberships are the kernel's matter"),
     works("v3_checksum_as_v2"),

@@ -6,7 +6,10 @@
 mod check;
 mod global;
 mod service;
+mod values;
 mod vrrp;
+
+pub(in crate::keepalived) use values::Shape;
 
 use crate::names::nearest;
 

@@ -1,6 +1,8 @@
 //! Virtual and real servers.
 
-use super::{Keyword, gone, ignored, why, works};
+use super::{Keyword, differs, gone, ignored, why, works};
+
+const MAIL: Keyword = differs("smtp_alert", "mail is about all servers or none: about all, if one asks for it");
 
 pub(super) const SERVICE: &[Keyword] = &[
     works("ip_family"),
@@ -24,7 +26,7 @@ pub(super) const SERVICE: &[Keyword] = &[
     works("persistence_granularity"),
     works("protocol"),
     works("ha_suspend"),
-    works("smtp_alert"),
+    MAIL,
     works("virtualhost"),
     ignored("snmp_name", why::SNMP),
     works("omega"),
@@ -50,7 +52,7 @@ pub(super) const SERVER: &[Keyword] = &[
     works("notify_up"),
     works("notify_down"),
     works("connect_timeout"),
-    works("smtp_alert"),
+    MAIL,
     works("virtualhost"),
     ignored("snmp_name", why::SNMP),
 ];

@@ -113,7 +113,7 @@ fn http(tls: Option<Tls>, statement: &Statement, server: &Given, reading: &mut R
         "enable_sni" => sni = reading.boolean(line).unwrap_or(sni),
         "sni_name" => keep(&mut sni_name, reading.word(line, 0, "a name").map(str::to_owned)),
         "fast_recovery" => fast_recovery = reading.boolean(line).unwrap_or(fast_recovery),
-        "url" => urls.push(url(line, reading)),
+        "url" => urls.extend(url(line, reading)),
         _ => {}
     });
     if urls.is_empty() {
@@ -137,13 +137,14 @@ fn http(tls: Option<Tls>, statement: &Statement, server: &Given, reading: &mut R
     probes.map(|probe| Check { probe, target: said.target.clone(), timing }).collect()
 }
 
-fn url(statement: &Statement, reading: &mut Reading<'_>) -> HttpProbe {
+fn url(statement: &Statement, reading: &mut Reading<'_>) -> Option<HttpProbe> {
     let mut probe = HttpProbe::default();
-    let (mut pattern, mut options, mut none) = (None, String::new(), false);
+    let (mut pattern, mut options, mut none, mut has_path) = (None, String::new(), false, false);
     for line in reading.block(statement) {
         match reading.keyword(Context::Url, line) {
             Some("path") => {
                 if let Some(path) = reading.word(line, 0, "a path") {
+                    has_path = true;
                     path.clone_into(&mut probe.path);
                 }
             }
@@ -166,7 +167,11 @@ fn url(statement: &Statement, reading: &mut Reading<'_>) -> HttpProbe {
     } else {
         probe.regex = pattern;
     }
-    probe
+    if !has_path {
+        let fault = Fault::new("`url` has no `path`");
+        reading.fault(statement.keyword.place, fault.help("add `path /`; the url is left out"));
+    }
+    has_path.then_some(probe)
 }
 
 /// An option of PCRE as a flag of a regular expression.
@@ -255,7 +260,12 @@ fn dns(statement: &Statement, server: &Given, reading: &mut Reading<'_>) -> Vec<
         }
         "name" => {
             if let Some(name) = reading.word(line, 0, "a name") {
-                name.clone_into(&mut probe.name);
+                if name.trim_end_matches('.').contains("..") || name.starts_with("..") {
+                    let fault = Fault::new(format!("{} has an empty label", quoted(name)));
+                    reading.fault(Reading::place(line, 0), fault.help("remove one of the dots; it is left out"));
+                } else {
+                    name.clone_into(&mut probe.name);
+                }
             }
         }
         _ => {}
@@ -268,7 +278,10 @@ fn dns(statement: &Statement, server: &Given, reading: &mut Reading<'_>) -> Vec<
 fn udp(statement: &Statement, server: &Given, reading: &mut Reading<'_>) -> Vec<Check> {
     let mut probe = UdpProbe { max_reply_length: 255, ..UdpProbe::default() };
     let said = each(Context::Udp, statement, reading, |keyword, line, reading| match keyword {
-        "payload" => keep(&mut probe.payload, bytes(line, reading)),
+        "payload" => {
+            let said = reading.word(line, 0, "the bytes to send").is_some();
+            keep(&mut probe.payload, if said { bytes(line, reading) } else { None });
+        }
         "require_reply" => {
             probe.require_reply = true;
             if !line.arguments.is_empty() {
@@ -283,6 +296,11 @@ fn udp(statement: &Statement, server: &Given, reading: &mut Reading<'_>) -> Vec<
         }
         _ => {}
     });
+    if probe.min_reply_length > probe.max_reply_length {
+        let (least, most) = (probe.min_reply_length, probe.max_reply_length);
+        let fault = Fault::new(format!("no reply has at least {least} and at most {most} bytes, so the check fails"));
+        reading.complaint(statement.keyword.place, fault.help("correct `min_reply_length` or `max_reply_length`"));
+    }
     let timing = said.given.within(server).timing(1, 1_000);
     vec![Check { probe: Probe::Udp(probe), target: said.target, timing }]
 }
@@ -308,7 +326,7 @@ fn misc(statement: &Statement, server: &Given, reading: &mut Reading<'_>) -> Vec
     let (mut script, mut timeout_ms, mut dynamic, mut user) = (None, None, false, None);
     let said = each(Context::Misc, statement, reading, |keyword, line, reading| match keyword {
         "misc_path" => keep(&mut script, reading.script(line)),
-        "misc_timeout" => keep(&mut timeout_ms, reading.seconds(line, 0, 1..=86_400_000)),
+        "misc_timeout" => keep(&mut timeout_ms, reading.whole_seconds(line, 1..=86_400_000)),
         "misc_dynamic" => dynamic = reading.boolean(line).unwrap_or(dynamic),
         "user" => keep(&mut user, reading.user(line)),
         _ => {}

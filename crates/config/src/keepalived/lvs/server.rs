@@ -109,6 +109,14 @@ pub(super) fn server(
     for (keyword, line) in checkers {
         health.checks.extend(checker(keyword, line, &given, around, reading).into_iter().flatten());
     }
+    for target in health.checks.iter_mut().map(|check| &mut check.target) {
+        let to = target.address.unwrap_or(address);
+        if let Some(from) = target.from.filter(|from| from.is_ipv4() != to.is_ipv4()) {
+            let fault = Fault::new(format!("from {from} nothing reaches {to}"));
+            reading.fault(place, fault.help("write addresses of one family; `bindto` is left out"));
+            target.from = None;
+        }
+    }
     health.inhibit_on_failure = given.inhibit_on_failure.unwrap_or(false);
     (health.notify_up, health.notify_down) = (up, down);
     draft.health = (health != ServerHealth::default()).then(|| Arc::new(health));

@@ -67,6 +67,11 @@ pub(in crate::keepalived) fn service(statement: &Statement, around: &Around, rea
     }
     let draft = draft(statement, around, reading);
     let Some(members) = members else { return Vec::new() };
+    if servers == 0 {
+        let fault = Fault::new("the service has no real server, so keepalived leaves it out");
+        reading.fault(statement.keyword.place, fault.help("add `real_server`; it is left out"));
+        return Vec::new();
+    }
     let of_marks = members.iter().all(|member| matches!(member, Member::Mark(..)));
     let protocol = draft.protocol.unwrap_or_else(|| {
         if !of_marks {
@@ -77,7 +82,7 @@ pub(in crate::keepalived) fn service(statement: &Statement, around: &Around, rea
     });
     if draft.protocol.is_some() && of_marks {
         let fault = Fault::new("a mark has no protocol");
-        reading.warning(statement.keyword.place, fault.help("leave `protocol` out"));
+        reading.complaint(statement.keyword.place, fault.help("leave `protocol` out"));
     }
     let scheduler = draft.scheduler.unwrap_or_else(|| {
         let fault = Fault::new("no scheduler is set, so it is wlc");
@@ -87,6 +92,16 @@ pub(in crate::keepalived) fn service(statement: &Statement, around: &Around, rea
     if draft.lacks_method() {
         let fault = Fault::new("no forwarding method is set, so it is NAT");
         reading.fault(statement.keyword.place, fault.help("add `lb_kind NAT`, or another"));
+    }
+    if draft.one_packet && !of_marks && protocol != Protocol::Udp {
+        let fault = Fault::new("`ops` is for UDP alone");
+        reading.complaint(statement.keyword.place, fault.help("remove it: every packet of a connection goes one way"));
+    }
+    if let (Some(six), Some(server)) = (draft.six, draft.servers.first())
+        && server.address.is_ipv6() != six
+    {
+        let fault = Fault::new(format!("`ip_family` is not that of the server {}", server.address));
+        reading.fault(server.place, fault.help("correct one of them"));
     }
     let mut services = Vec::new();
     for member in members.iter() {
@@ -129,36 +144,64 @@ fn draft(statement: &Statement, around: &Around, reading: &mut Reading<'_>) -> D
     let mut draft = Draft::default();
     draft.given.log_all_failures = around.log_all_failures.then_some(true);
     let mut servers = Vec::new();
-    let mut hysteresis = None;
+    let (mut hysteresis, mut quorum) = (None, None);
     for line in reading.block(statement) {
+        if line.keyword.text == "hashed" {
+            of_scheduler("hashed", line, &draft, reading);
+        }
         let Some(keyword) = reading.keyword(Context::Service, line) else { continue };
         match keyword {
             "lb_algo" | "lvs_sched" => keep(&mut draft.scheduler, scheduler(line, reading)),
             "lb_kind" | "lvs_method" => keep(&mut draft.method, method(line, reading)),
-            "sorry_server_lvs_method" => keep(&mut draft.sorry_method, method(line, reading)),
+            "sorry_server_lvs_method" => {
+                let found = method(line, reading);
+                if after_sorry(line, &draft, reading) {
+                    keep(&mut draft.sorry_method, found);
+                }
+            }
             "protocol" => keep(&mut draft.protocol, protocol(line, reading)),
             "ops" => draft.one_packet = true,
             "flag-1" | "sh-fallback" | "mh-fallback" | "flag-2" | "sh-port" | "mh-port" | "flag-3" => {
-                if let Some((flag, _)) = SchedulerFlags::named(keyword) {
+                if let Some((flag, _)) = SchedulerFlags::named(keyword)
+                    && of_scheduler(keyword, line, &draft, reading)
+                {
                     draft.flags = draft.flags.with(flag);
                 }
             }
             "persistence_timeout" => keep(&mut draft.persistence_s, persistence(line, reading)),
             "persistence_granularity" => keep(&mut draft.granularity, granularity(line, reading)),
             "ip_family" => keep(&mut draft.six, reading.choice(line, 0, &[("inet", false), ("inet6", true)])),
-            "weight" => keep(&mut draft.weight, reading.integer(line, 0, 0..=MAX_WEIGHT)),
+            "weight" => keep(&mut draft.weight, reading.integer(line, 0, 1..=MAX_WEIGHT)),
             "ha_suspend" => draft.health.ha_suspend = true,
             "omega" => draft.health.omega = reading.boolean(line).unwrap_or(draft.health.omega),
-            "quorum" => draft.health.quorum = reading.integer(line, 0, 1..=u32::MAX).unwrap_or(draft.health.quorum),
+            "quorum" => {
+                if let Some(found) = reading.integer(line, 0, 1..=u32::MAX) {
+                    draft.health.quorum = found;
+                    quorum = Some((line, found));
+                }
+            }
             "hysteresis" => keep(&mut hysteresis, reading.integer(line, 0, 0..=u32::MAX).map(|found| (found, line))),
             "quorum_up" => keep(&mut draft.health.quorum_up, reading.script(line)),
             "quorum_down" => keep(&mut draft.health.quorum_down, reading.script(line)),
             "sorry_server" => keep(&mut draft.sorry, endpoint(line, 0, reading)),
-            "sorry_server_inhibit" => draft.health.inhibit_sorry = true,
+            "sorry_server_inhibit" => draft.health.inhibit_sorry |= after_sorry(line, &draft, reading),
             "real_server" => servers.push(line),
             _ => {
                 draft.given.take(keyword, line, reading);
             }
+        }
+    }
+    if let Some((line, least)) = quorum.filter(|_| !servers.is_empty()) {
+        let weight = |server: &Statement| {
+            let lines = server.block.iter().flatten().filter(|line| line.keyword.text == "weight");
+            let said = lines.filter_map(|line| line.arguments.first()?.text.parse::<u32>().ok()).next_back();
+            u64::from(said.or(draft.weight).unwrap_or(1))
+        };
+        let sum = servers.iter().map(|server| weight(server)).sum::<u64>().max(1);
+        if u64::from(least) > sum {
+            draft.health.quorum = u32::try_from(sum).unwrap_or(least);
+            let fault = Fault::new(format!("the quorum {least} is more than all servers weigh together"));
+            reading.fault(Reading::place(line, 0), fault.help(format!("correct it; {sum} is taken")));
         }
     }
     if let Some((found, line)) = hysteresis {
@@ -179,6 +222,30 @@ fn draft(statement: &Statement, around: &Around, reading: &mut Reading<'_>) -> D
         draft.servers.push(server);
     }
     draft
+}
+
+/// What is said of the sorry server counts after it alone, as in keepalived.
+fn after_sorry(line: &Statement, draft: &Draft, reading: &mut Reading<'_>) -> bool {
+    if draft.sorry.is_none() {
+        let fault = Fault::new(format!("`{}` stands before or without `sorry_server`", line.keyword.text));
+        reading.fault(line.keyword.place, fault.help("write it after that; it is left out"));
+    }
+    draft.sorry.is_some()
+}
+
+/// Whether a flag is one of the scheduler that was named before it; otherwise it is left out, as by keepalived.
+fn of_scheduler(keyword: &str, line: &Statement, draft: &Draft, reading: &mut Reading<'_>) -> bool {
+    let own = match keyword.split_once('-') {
+        Some(("sh", _)) => Scheduler::Sh,
+        Some(("mh", _)) => Scheduler::Mh,
+        None => Scheduler::Sh,
+        _ => return true,
+    };
+    if draft.scheduler != Some(own) {
+        let fault = Fault::new(format!("`{keyword}` is for `lb_algo {}` alone", own.name()));
+        reading.fault(line.keyword.place, fault.help("write it after that; it is left out"));
+    }
+    draft.scheduler == Some(own)
 }
 
 impl Draft {
@@ -226,7 +293,7 @@ fn made(
         }
         if server.address.is_ipv4() != key.is_ipv4() {
             let fault = Fault::new(format!("the server {} is not of the family of {key}", server.address));
-            reading.fault(statement.keyword.place, fault.help("servers have the VIP's family; it is left out"));
+            reading.fault(draft_server.place, fault.help("servers have the VIP's family; it is left out"));
             continue;
         }
         if server.method != Method::Nat && server.port != key.port() {
@@ -235,7 +302,10 @@ fn made(
                 let fault =
                     Fault::new(format!("the server {} gets packets on port {} of {key}", server.address, key.port()));
                 let help = "only NAT changes the port; its own port is not used";
-                reading.warning(statement.keyword.place, fault.help(help));
+                reading.complaint(draft_server.place, fault.help(help));
+            } else if server.port != 0 {
+                let fault = Fault::new(format!("the server {} gets packets on every port of {key}", server.address));
+                reading.complaint(draft_server.place, fault.help("leave its port out: checks have `connect_port`"));
             }
             asked_at(&mut server);
             server.port = key.port();
@@ -245,7 +315,7 @@ fn made(
                 server.address,
                 key.port()
             ));
-            reading.warning(statement.keyword.place, fault.help("write the port behind its address"));
+            reading.warning(draft_server.place, fault.help("write the port behind its address"));
             server.port = key.port();
         }
         servers.push(server);

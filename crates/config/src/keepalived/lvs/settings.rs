@@ -2,6 +2,7 @@
 
 use crate::keepalived::{
     Statement,
+    keywords::Context,
     reading::{Reading, keep},
 };
 
@@ -30,7 +31,11 @@ impl Given {
     /// Takes a keyword that stands in all these blocks. Gives whether it was one.
     pub(super) fn take(&mut self, keyword: &str, statement: &Statement, reading: &mut Reading<'_>) -> bool {
         match keyword {
-            "retry" => keep(&mut self.retry, reading.integer(statement, 0, 0..=u32::MAX - 1)),
+            "retry" => {
+                // Only a checker may have none, as in keepalived.
+                let least = u32::from(matches!(reading.context, Context::Service | Context::Server));
+                keep(&mut self.retry, reading.integer(statement, 0, least..=u32::MAX - 1));
+            }
             "delay_before_retry" => {
                 keep(&mut self.delay_before_retry_ms, reading.seconds(statement, 0, 0..=LONGEST_MS));
             }
@@ -40,6 +45,7 @@ impl Given {
             "alpha" => keep(&mut self.alpha, reading.boolean(statement)),
             "log_all_failures" => keep(&mut self.log_all_failures, reading.boolean(statement)),
             "inhibit_on_failure" => keep(&mut self.inhibit_on_failure, reading.boolean(statement)),
+            "smtp_alert" => reading.alerts |= reading.boolean(statement) == Some(true),
             "virtualhost" => {
                 let host = reading.word(statement, 0, "a name").map(str::to_owned);
                 keep(&mut self.virtualhost, host);

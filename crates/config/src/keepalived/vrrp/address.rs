@@ -5,7 +5,16 @@ use crate::{
     report::{Fault, quoted},
 };
 use relvs_model::vrrp::{UnicastPeer, VirtualAddress};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
+
+/// The bytes of a label (IFNAMSIZ without its end).
+const LABEL: usize = 15;
+/// The scopes that have a name everywhere (rt_scopes).
+const SCOPES: [&str; 5] = ["global", "site", "link", "host", "nowhere"];
+
+fn is_ipv4(text: &str) -> bool {
+    text.parse::<Ipv4Addr>().is_ok()
+}
 
 /// `ADDRESS[/PREFIX] [brd ADDRESS] [dev INTERFACE] [scope SCOPE] [label LABEL] [no_track] ...`
 pub(super) fn address(line: &Statement, reading: &mut Reading<'_>) -> Option<VirtualAddress> {
@@ -25,13 +34,44 @@ pub(super) fn address(line: &Statement, reading: &mut Reading<'_>) -> Option<Vir
         let value = || line.arguments.get(at + 1).map(|word| word.text.clone());
         let taken = match word.text.as_str() {
             "dev" => value().map(|value| found.interface = Some(value)),
-            "label" => value().map(|value| found.label = Some(value)),
-            "scope" => value().map(|value| found.scope = Some(value)),
-            // The kernel's own is right.
-            "brd" | "broadcast" | "preferred_lft" | "peer" => value().map(drop),
-            "no_track" | "track_group" => {
-                found.no_track |= word.text == "no_track";
-                at += usize::from(word.text == "track_group");
+            "label" => {
+                let label = value();
+                if label.as_ref().is_some_and(|label| label.len() > LABEL) {
+                    let fault = Fault::new(format!("a label has no more than {LABEL} bytes"));
+                    reading.fault(word.place, fault.help("write a shorter one; the address is left out"));
+                    return None;
+                }
+                label.map(|value| found.label = Some(value))
+            }
+            "scope" => value().map(|value| {
+                if SCOPES.contains(&value.as_str()) || value.parse::<u8>().is_ok() {
+                    found.scope = Some(value);
+                } else {
+                    let fault = Fault::new(format!("{} is no scope", quoted(&value)));
+                    reading.fault(word.place, fault.help(format!("write one of {}", SCOPES.join(", "))));
+                }
+            }),
+            "brd" | "broadcast" => {
+                let broadcast = value();
+                if broadcast.as_ref().is_some_and(|text| !matches!(text.as_str(), "+" | "-") && !is_ipv4(text)) {
+                    let fault = Fault::new("what follows is no broadcast address");
+                    reading
+                        .fault(word.place, fault.help("remove it: the kernel's own is right; the address is left out"));
+                    return None;
+                }
+                // The kernel's own is right.
+                broadcast.map(drop)
+            }
+            "preferred_lft" => value().map(drop),
+            "peer" => {
+                if found.prefix.is_some() {
+                    let fault = Fault::new("an address with a peer has no prefix length of its own");
+                    reading.complaint(word.place, fault.help("write it behind the peer's address"));
+                }
+                value().map(drop)
+            }
+            "no_track" => {
+                found.no_track = true;
                 at += 1;
                 continue;
             }

@@ -56,8 +56,15 @@ pub(in crate::keepalived) fn instance(
     let mut unicast = Unicast { check_source: defaults.check_unicast_src, ..Unicast::default() };
     let (mut interval, mut accept, mut speaks_unicast) = (None, None, false);
     let (mut routes, mut rules) = (Vec::new(), Vec::new());
+    let (mut of_unicast, mut native) = (None, None);
     for line in reading.block(statement) {
-        let Some(keyword) = reading.keyword(Context::Instance, line) else { continue };
+        let keyword = reading.keyword(Context::Instance, line);
+        match line.keyword.text.as_str() {
+            "check_unicast_src" | "old_unicast_checksum" | "unicast_src_ip" | "unicast_ttl" => of_unicast = Some(line),
+            "native_ipv6" => native = Some(line),
+            _ => {}
+        }
+        let Some(keyword) = keyword else { continue };
         let switch = match keyword {
             "skip_check_adv_addr" => Some(&mut instance.skip_check_adv_addr),
             "strict_mode" => Some(&mut instance.strict),
@@ -123,9 +130,18 @@ pub(in crate::keepalived) fn instance(
             }
         }
     }
+    if let Some(line) = of_unicast.filter(|_| !speaks_unicast) {
+        let fault = Fault::new(format!("`{}` without peers: adverts go to all routers", line.keyword.text));
+        reading.complaint(line.keyword.place, fault.help("add `unicast_peer`, or remove the line"));
+    }
     instance.unicast = speaks_unicast.then_some(unicast);
+    if let Some(line) = native.filter(|_| !instance.is_ipv6()) {
+        let fault = Fault::new("`native_ipv6` with addresses of IPv4");
+        reading.complaint(line.keyword.place, fault.help("remove it"));
+    }
     instance.accept = accept.unwrap_or(!instance.strict);
     one_family(statement, &mut instance, reading);
+    once(&mut instance, statement, reading);
     let six = instance.is_ipv6();
     instance.routes = routes.into_iter().filter_map(|line| route(line, six, reading)).collect();
     instance.rules = rules.into_iter().filter_map(|line| rule(line, six, reading)).collect();
@@ -159,6 +175,20 @@ fn addresses(block: &Statement, found: &mut Vec<VirtualAddress>, reading: &mut R
             continue;
         }
         found.push(address);
+    }
+}
+
+/// An address that is in both blocks is set once.
+fn once(instance: &mut Instance, statement: &Statement, reading: &mut Reading<'_>) {
+    let addresses = &instance.addresses;
+    let is_new = |other: &VirtualAddress| {
+        !addresses.iter().any(|found| (found.address, &found.interface) == (other.address, &other.interface))
+    };
+    let before = instance.excluded.len();
+    instance.excluded.retain(is_new);
+    if instance.excluded.len() != before {
+        let fault = Fault::new(format!("{}: virtual_ipaddress_excluded has addresses again", instance.name));
+        reading.warning(statement.keyword.place, fault.help("remove them there; they are set once"));
     }
 }
 
@@ -219,6 +249,10 @@ fn password(block: &Statement, instance: &mut Instance, reading: &mut Reading<'_
         }
     }
     if kind == Some(true) {
+        if password.is_none() {
+            let fault = Fault::new("no password is said");
+            reading.complaint(block.keyword.place, fault.help("add `auth_pass`, or remove `authentication`"));
+        }
         instance.auth_pass = password;
     }
 }
@@ -233,7 +267,7 @@ fn completed(statement: &Statement, mut instance: Instance, reading: &mut Readin
     }
     if instance.auth_pass.is_some() && instance.spoken_version() == Version::V3 {
         let fault = Fault::new(format!("{}: version 3 has no passwords", instance.name));
-        reading.warning(place, fault.help("leave `authentication` out; it is not sent"));
+        reading.complaint(place, fault.help("leave `authentication` out; it is not sent"));
         instance.auth_pass = None;
     }
     if instance.addresses.is_empty() && !instance.no_addresses {

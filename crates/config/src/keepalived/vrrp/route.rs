@@ -125,6 +125,10 @@ pub(super) fn route(line: &Statement, is_ipv6: bool, reading: &mut Reading<'_>) 
     let six = route.via.or(route.source).map_or(to.address.is_ipv6(), |address| address.is_ipv6());
     // `default` may be of either family: what else is said tells.
     route.to = if to.prefix == 0 && to.address.is_unspecified() { everything(six) } else { to };
+    if route.interface.is_none() && !route.no_track {
+        let fault = Fault::new("the route names no interface, so keepalived does not look whether it is up");
+        reading.complaint(line.keyword.place, fault.help("add `dev` and the interface, or `no_track`"));
+    }
     Some(route)
 }
 
@@ -162,6 +166,10 @@ pub(super) fn rule(line: &Statement, is_ipv6: bool, reading: &mut Reading<'_>) -
     }
     if rule.table.is_none() && rule.action == RouteAction::Forward {
         return words.fault("the last word, and no table was named");
+    }
+    if rule.priority.is_none() {
+        let fault = Fault::new("the rule has no priority, so it comes before all that are there");
+        reading.complaint(line.keyword.place, fault.help("add `priority` and a number"));
     }
     Some(rule)
 }

@@ -34,8 +34,8 @@ pub(in crate::keepalived) fn script(
     for line in reading.block(statement) {
         match reading.keyword(Context::Script, line) {
             Some("script") => keep(&mut script, reading.script(line)),
-            Some("interval") => keep(&mut interval_ms, reading.seconds(line, 0, 1..=LONGEST_MS)),
-            Some("timeout") => keep(&mut timeout_ms, reading.seconds(line, 0, 1..=LONGEST_MS)),
+            Some("interval") => keep(&mut interval_ms, reading.whole_seconds(line, 1..=LONGEST_MS)),
+            Some("timeout") => keep(&mut timeout_ms, reading.whole_seconds(line, 1..=LONGEST_MS)),
             Some("weight") => keep(&mut counts, weight(line, 0, WEIGHT, reading)),
             Some("rise") => keep(&mut rise, reading.integer(line, 0, 1..=i32::MAX as u32)),
             Some("fall") => keep(&mut fall, reading.integer(line, 0, 1..=i32::MAX as u32)),

@@ -39,7 +39,11 @@ pub(super) fn track(
         };
         let said = match line.arguments.first().map(|word| word.text.as_str()) {
             Some("weight") => weight(line, 1, most, reading),
-            Some("reverse") => Some((default.0, true)),
+            Some("reverse") => {
+                let fault = Fault::new("keepalived takes `reverse` after `weight` alone");
+                reading.complaint(Reading::place(line, 0), fault.help("write `weight`, a number and `reverse`"));
+                Some((default.0, true))
+            }
             Some(other) => {
                 let fault = Fault::new(format!("{} is left out", quoted(other)));
                 reading.fault(Reading::place(line, 0), fault.help("write `weight` and a number"));
@@ -57,6 +61,11 @@ pub(super) fn track(
             "track_file" => TrackSource::File(name),
             _ => TrackSource::Process(name),
         };
+        if tracked.iter().any(|known| known.source == source) {
+            let fault = Fault::new(format!("{} is tracked twice", quoted(&line.keyword.text)));
+            reading.complaint(line.keyword.place, fault.help("remove one of them; the first counts"));
+            continue;
+        }
         tracked.push(Tracked { source, weight, reverse });
     }
     true
@@ -68,6 +77,6 @@ fn before(name: &str, line: &Statement, sources: &Sources, reading: &mut Reading
     if sources.defined.get(name).is_some_and(|script| script.file == place.file && script.line > place.line) {
         let fault =
             Fault::new(format!("keepalived 2.2 does not track {}, which is defined further down", quoted(name)));
-        reading.warning(place, fault.help("here it is tracked; define it first if keepalived is to do so too"));
+        reading.complaint(place, fault.help("here it is tracked; define it first if keepalived is to do so too"));
     }
 }
