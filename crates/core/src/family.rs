@@ -52,6 +52,8 @@ pub trait Family: Copy {
     fn open<T: Tables>(t: &T) -> u64;
     /// [`crate::flow::insert`], out of line.
     fn insert<T: Tables>(t: &T) -> u64;
+    /// [`crate::flow::settle`], out of line.
+    fn settle<T: Tables>(t: &T) -> u64;
     /// [`crate::director::persist`], out of line.
     fn persist<T: Tables>(t: &T) -> u64;
     /// [`crate::director::template`], out of line.
@@ -163,6 +165,10 @@ impl Family for V4 {
         t.insert4()
     }
     #[inline(always)]
+    fn settle<T: Tables>(t: &T) -> u64 {
+        t.settle4()
+    }
+    #[inline(always)]
     fn persist<T: Tables>(t: &T) -> u64 {
         t.persist4()
     }
@@ -265,6 +271,10 @@ impl Family for V6 {
     #[inline(always)]
     fn insert<T: Tables>(t: &T) -> u64 {
         t.insert6()
+    }
+    #[inline(always)]
+    fn settle<T: Tables>(t: &T) -> u64 {
+        t.settle6()
     }
     #[inline(always)]
     fn persist<T: Tables>(t: &T) -> u64 {

@@ -60,17 +60,25 @@ pub enum Stage {
     Match4 = 13,
     /// The same of IPv6.
     Match6 = 14,
-    /// An IPv4 packet of a flow that is new, or settles.
+    /// An IPv4 packet of a new flow, for which a destination is chosen.
     Open4 = 15,
     /// The same of IPv6.
     Open6 = 16,
+    /// An IPv4 packet of a new flow whose client's template says where to, or is to be made.
+    Persist4 = 17,
+    /// The same of IPv6.
+    Persist6 = 18,
+    /// An IPv4 packet of a flow that settles.
+    Settle4 = 19,
+    /// The same of IPv6.
+    Settle6 = 20,
     /// A verdict that user space is told of.
-    Trace = 17,
+    Trace = 21,
 }
 
 impl Stage {
     /// How many there are.
-    pub const COUNT: usize = 18;
+    pub const COUNT: usize = 22;
 }
 
 macro_rules! reasons {

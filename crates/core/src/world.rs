@@ -148,6 +148,14 @@ pub trait Tables: Sized {
     fn insert6(&self) -> u64 {
         flow::insert::<V6, _>(self)
     }
+    /// Calls [`crate::flow::settle`] for IPv4.
+    fn settle4(&self) -> u64 {
+        flow::settle::<V4, _>(self)
+    }
+    /// The same for IPv6.
+    fn settle6(&self) -> u64 {
+        flow::settle::<V6, _>(self)
+    }
 
     /// Calls [`crate::director::persist`] for IPv4.
     fn persist4(&self) -> u64 {

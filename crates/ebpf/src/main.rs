@@ -61,6 +61,10 @@ stages! {
     slow_match6 = Match6,
     slow_open4 = Open4,
     slow_open6 = Open6,
+    slow_persist4 = Persist4,
+    slow_persist6 = Persist6,
+    slow_settle4 = Settle4,
+    slow_settle6 = Settle6,
     slow_trace = Trace,
 }
 
@@ -132,8 +136,20 @@ pub extern "C" fn insert4() -> u64 {
 
 #[unsafe(no_mangle)]
 #[inline(never)]
+pub extern "C" fn settle4() -> u64 {
+    flow::settle::<V4, _>(&Maps::without_context())
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
 pub extern "C" fn insert6() -> u64 {
     flow::insert::<V6, _>(&Maps::without_context())
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn settle6() -> u64 {
+    flow::settle::<V6, _>(&Maps::without_context())
 }
 
 #[unsafe(no_mangle)]

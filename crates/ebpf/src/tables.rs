@@ -230,8 +230,18 @@ impl Tables for Maps {
     }
 
     #[inline(always)]
+    fn settle4(&self) -> u64 {
+        crate::settle4()
+    }
+
+    #[inline(always)]
     fn insert6(&self) -> u64 {
         crate::insert6()
+    }
+
+    #[inline(always)]
+    fn settle6(&self) -> u64 {
+        crate::settle6()
     }
 
     #[inline(always)]

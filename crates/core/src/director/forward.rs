@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     family::Family,
-    flow::{self, Found, Request, control, template},
+    flow::{self, Found, Request, Turn, control, template},
     state::{self, Direction, State, sctp},
     table::{active, destination, load},
     verdict::{Reason, Stage, Verdict},
@@ -68,8 +68,7 @@ pub(super) fn route<F: Frame, T: Tables, A: Family, const SLOW: bool>(
         if !SLOW {
             p.store(line);
         }
-        line.store(DETAIL, word);
-        return Ok(Verdict::Next(if A::SIX { Stage::Open6 } else { Stage::Open4 }));
+        return due::<T, A>(line, word);
     }
     let number = number_of::<T, A>(t, p, flow::answer(word))?;
     if SLOW {
@@ -80,13 +79,47 @@ pub(super) fn route<F: Frame, T: Tables, A: Family, const SLOW: bool>(
     deliver::to_server::<F, T, A, false>(frame, t, p, number, record)
 }
 
-/// The steps that a new flow takes, or one that settles; then its packet is delivered.
+/// The stage whose turn this step is takes it.
 #[inline(always)]
-pub(super) fn steps<F: Frame, T: Tables, A: Family>(frame: &mut F, t: &T, p: &Packet<A>) -> Outcome {
+pub(super) fn due<T: Tables, A: Family>(line: T::Quadruple, step: u64) -> Outcome {
+    line.store(DETAIL, step);
+    Ok(Verdict::Next(match Turn::of(step) {
+        Turn::Choice => {
+            if A::SIX {
+                Stage::Open6
+            } else {
+                Stage::Open4
+            }
+        }
+        Turn::Binding => {
+            if A::SIX {
+                Stage::Persist6
+            } else {
+                Stage::Persist4
+            }
+        }
+        Turn::Settling => {
+            if A::SIX {
+                Stage::Settle6
+            } else {
+                Stage::Settle4
+            }
+        }
+    }))
+}
+
+/// The steps that a new flow takes, or one that settles, as far as it is their turn. Behind the last one the packet is
+/// delivered.
+#[inline(always)]
+pub(super) fn steps<F: Frame, T: Tables, A: Family>(frame: &mut F, t: &T, p: &Packet<A>, turn: Turn) -> Outcome {
     let step = t.request().ok_or(INCONSISTENT)?.load(DETAIL);
-    let number = number_of::<T, A>(t, p, flow::take::<A, T>(t, step))?;
+    let word = flow::take::<A, T>(t, turn, step);
     // Asked for again: what is kept over the steps takes room on the stack.
     let line = t.request().ok_or(INCONSISTENT)?;
+    if flow::is_step(word) {
+        return due::<T, A>(line, word);
+    }
+    let number = number_of::<T, A>(t, p, flow::answer(word))?;
     trace::flow(line, number, if flow::settles(line.load(DETAIL)) { trace::kind::SETTLES } else { trace::kind::NEW });
     if p.is_icmp() {
         // The error's own stage now finds the flow that it opened.

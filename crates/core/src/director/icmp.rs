@@ -7,7 +7,7 @@
 use super::{
     DETAIL, Outcome, SCHEDULED,
     deliver::{self, End, Side},
-    for_us,
+    for_us, forward,
     packet::Packet,
     reply, service_of, trace,
 };
@@ -18,7 +18,7 @@ use crate::{
         active,
         destination::{self, method},
     },
-    verdict::{Reason, Stage, Verdict},
+    verdict::{Reason, Verdict},
     wire::{checksum, fragment, protocol, set_u16, set_u32, set_u64, u16_at, u32_at, u64_at},
     world::{Block, Frame, Tables},
 };
@@ -121,8 +121,7 @@ fn schedule<T: Tables, A: Family>(t: &T, quoted: &Quoted<A>) -> Outcome {
     if !flow::is_step(step) {
         return Err(UNRELATED);
     }
-    line.store(DETAIL, step);
-    Ok(Verdict::Next(if A::SIX { Stage::Open6 } else { Stage::Open4 }))
+    forward::due::<T, A>(line, step)
 }
 
 /// The IP header at `at`, and the ports behind it.

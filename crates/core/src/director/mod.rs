@@ -25,7 +25,7 @@ pub use trace::EVENT;
 
 use crate::{
     family::{Family, V4, V6},
-    flow::{Key, NO_SERVICE},
+    flow::{Key, NO_SERVICE, Turn},
     table::{
         active::{self, Active},
         entry, interface, service,
@@ -94,8 +94,12 @@ pub fn stage<F: Frame, T: Tables>(frame: &mut F, t: &T, stage: Stage) -> Verdict
         Stage::Answer6 => with!(V6, p => answer::route(frame, t, &p)),
         Stage::Match4 => with!(V4, p => matching::route(frame, t, &p)),
         Stage::Match6 => with!(V6, p => matching::route(frame, t, &p)),
-        Stage::Open4 => with!(V4, p => forward::steps(frame, t, &p)),
-        Stage::Open6 => with!(V6, p => forward::steps(frame, t, &p)),
+        Stage::Open4 => with!(V4, p => forward::steps(frame, t, &p, Turn::Choice)),
+        Stage::Open6 => with!(V6, p => forward::steps(frame, t, &p, Turn::Choice)),
+        Stage::Persist4 => with!(V4, p => forward::steps(frame, t, &p, Turn::Binding)),
+        Stage::Persist6 => with!(V6, p => forward::steps(frame, t, &p, Turn::Binding)),
+        Stage::Settle4 => with!(V4, p => forward::steps(frame, t, &p, Turn::Settling)),
+        Stage::Settle6 => with!(V6, p => forward::steps(frame, t, &p, Turn::Settling)),
         Stage::Trace => trace::tell(frame, t),
     };
     match (stage, outcome) {

@@ -20,32 +20,42 @@ use crate::{
     world::{Block, Tables, Zone},
 };
 
-/// Opens or settles the flow that the request line describes: what [`Tables::insert4`] and [`Tables::insert6`] call.
+/// Opens the flow that the request line describes: what [`Tables::insert4`] and [`Tables::insert6`] call.
 #[inline(always)]
 pub fn insert<F: Family, T: Tables>(t: &T) -> u64 {
+    let Some(line) = t.request() else { return refuse(Reason::Inconsistent) };
+    let what = line.load(6);
+    let request = Request::<F>::load(line);
+    let key = request.key(t);
+    let body = control::body(what as u32, (what >> 32) as u8, request.now);
+    let mut mine = false;
+    load::bind(t, key.name | body);
+    let word = place(t, line, &request, &key, Zone::Young, body, &mut mine);
+    if !mine {
+        load::unbind(t, key.name | body);
+        return word;
+    }
+    // Another CPU may have opened and settled it since this one looked. It settles before it leaves the young
+    // table, where this one would have met it; so now one look is enough.
+    let settled = find(t, Zone::Settled, &key).control;
+    if settled == 0 {
+        t.count_flow(control::destination(word));
+        return word;
+    }
+    end::<F, T>(t, Zone::Young, &find(t, Zone::Young, &key));
+    settled
+}
+
+/// Settles the young flow that the request line describes: what [`Tables::settle4`] and [`Tables::settle6`] call.
+/// Without room it stays where it is.
+#[inline(always)]
+pub fn settle<F: Family, T: Tables>(t: &T) -> u64 {
     let Some(line) = t.request() else { return refuse(Reason::Inconsistent) };
     let (what, young) = (line.load(6), line.load(7));
     let request = Request::<F>::load(line);
     let key = request.key(t);
     let body = control::body(what as u32, (what >> 32) as u8, request.now);
     let mut mine = false;
-    if young == 0 {
-        load::bind(t, key.name | body);
-        let word = place(t, line, &request, &key, Zone::Young, body, &mut mine);
-        if !mine {
-            load::unbind(t, key.name | body);
-            return word;
-        }
-        // Another CPU may have opened and settled it since this one looked. It settles before it leaves the young
-        // table, where this one would have met it; so now one look is enough.
-        let settled = find(t, Zone::Settled, &key).control;
-        if settled == 0 {
-            t.count_flow(control::destination(word));
-            return word;
-        }
-        end::<F, T>(t, Zone::Young, &find(t, Zone::Young, &key));
-        return settled;
-    }
     let word = place(t, line, &request, &key, Zone::Settled, body, &mut mine);
     if word & control::LIVE == 0 {
         return young;

@@ -21,11 +21,11 @@ pub mod template;
 
 pub use find::{Found, end, find, free, touch};
 pub(crate) use find::{remove, template_of};
-pub use insert::insert;
+pub use insert::{insert, settle};
 pub use key::{Key, kind};
 pub use link::Link;
 pub use request::Request;
 pub(crate) use request::{
-    INSERT, NO_SERVICE, PERSIST, QUOTED, SCHEDULE, SERVICE, TEMPLATE, answer, is_step, order, order_settling, owing,
-    refuse, settles, take,
+    INSERT, NO_SERVICE, PERSIST, QUOTED, SCHEDULE, SERVICE, TEMPLATE, Turn, answer, is_step, order, order_settling,
+    owing, refuse, settles, take,
 };

@@ -19,8 +19,8 @@ use crate::{
 /// ```text
 /// words 0, 1: source   2, 3: destination   4: ports (32), protocol (8), TCP flags (8), now (16)
 /// 5: service (32), template's place + 1 (32)
-/// 6: destination (32), state (8), zone (bit 40)
-/// 7: whether it is IPv6; of insert: the flow as it is, if it has one
+/// 6: destination (32), state (8)
+/// 7: whether it is IPv6; of settle: the flow as it is
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Request<F: Family> {
@@ -89,6 +89,32 @@ pub(crate) const SCHEDULE: u64 = 17;
 pub(crate) const PERSIST: u64 = 18;
 /// Step: [`crate::director::template`].
 pub(crate) const TEMPLATE: u64 = 19;
+/// Step: [`super::settle`].
+pub(crate) const SETTLE: u64 = 20;
+
+/// Steps that are taken one after the other without another stage in between. There are three such turns, each in a
+/// stage of its own, since the verifier goes through all that a stage may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// A destination is chosen, and the flow inserted.
+    Choice,
+    /// A template says to which destination, or is made, and the flow inserted.
+    Binding,
+    /// A flow settles.
+    Settling,
+}
+
+impl Turn {
+    /// Whose turn this step is.
+    #[inline(always)]
+    pub(crate) const fn of(step: u64) -> Turn {
+        match step & 0xff {
+            PERSIST | TEMPLATE => Turn::Binding,
+            SETTLE => Turn::Settling,
+            _ => Turn::Choice,
+        }
+    }
+}
 
 /// A step, and behind it what a flow that has ended still counts for: it does until its successor counts, as in IPVS.
 /// `last` is the ended flow's last control word; 0 if there is none.
@@ -113,51 +139,65 @@ fn settle_debt<T: Tables>(t: &T, owed: u64) {
 /// Whether [`crate::director::open`] has named a step, not given the flow or a reason.
 #[inline(always)]
 pub(crate) const fn is_step(word: u64) -> bool {
-    word & LIVE == 0 && INSERT <= word & 0xff && word & 0xff <= TEMPLATE
+    word & LIVE == 0 && INSERT <= word & 0xff && word & 0xff <= SETTLE
 }
 
 /// Whether this step, which [`crate::director::open`] has named, is a flow's that settles; else it is a new one's.
 #[inline(always)]
 pub(crate) const fn settles(step: u64) -> bool {
-    step & 0xff == INSERT
+    step & 0xff == SETTLE
 }
 
-/// Takes this step and those that follow from it. Gives the flow's control word.
+/// Takes this step and those that follow from it in the same turn. Gives the flow's control word, a reason in its
+/// place, or the step that is another turn's.
 #[inline(always)]
-pub(crate) fn take<F: Family, T: Tables>(t: &T, step: u64) -> Result<u64, Reason> {
+pub(crate) fn take<F: Family, T: Tables>(t: &T, turn: Turn, step: u64) -> u64 {
     let mut word = step & 0xff;
-    if word == PERSIST {
-        word = F::persist(t);
+    match turn {
+        Turn::Choice => {
+            if word == SCHEDULE {
+                word = t.schedule();
+            }
+        }
+        Turn::Binding => {
+            if word == PERSIST {
+                word = F::persist(t);
+            }
+            if word == TEMPLATE {
+                word = F::template(t);
+            }
+        }
+        Turn::Settling => {
+            if word == SETTLE {
+                word = F::settle(t);
+            }
+        }
     }
-    if word == SCHEDULE {
-        word = t.schedule();
-    }
-    if word == TEMPLATE {
-        word = F::template(t);
-    }
-    if word == INSERT {
+    if turn != Turn::Settling && word == INSERT {
         word = F::insert(t);
     }
+    if is_step(word) {
+        return word | step & !0xff;
+    }
     settle_debt(t, step >> 8);
-    answer(word)
+    word
 }
 
 /// Orders a new flow of [`super::insert`]. `template` is the place + 1 of what it is controlled by.
 #[inline(always)]
 pub(crate) fn order<B: Block>(line: B, number: u32, state: u8, template: u32) -> u64 {
     line.store(SERVICE, u64::from(template) << 32);
-    line.store(6, u64::from(number) | u64::from(state) << 32 | 1 << 40);
-    line.store(7, 0);
+    line.store(6, u64::from(number) | u64::from(state) << 32);
     INSERT
 }
 
-/// Orders that a young flow settles. If there is no room it stays where it is.
+/// Orders that a young flow settles, by [`super::settle`].
 #[inline(always)]
 pub(crate) fn order_settling<B: Block>(line: B, control: u64, template: u32) -> u64 {
     line.store(SERVICE, u64::from(template) << 32);
     line.store(6, u64::from(control::destination(control)) | u64::from(control::state(control)) << 32);
     line.store(7, control);
-    INSERT
+    SETTLE
 }
 
 /// A control word, or a reason in its place: a live record's word is never that small.

@@ -93,6 +93,10 @@ const STAGES: [Stage; Stage::COUNT] = [
     Stage::Match6,
     Stage::Open4,
     Stage::Open6,
+    Stage::Persist4,
+    Stage::Persist6,
+    Stage::Settle4,
+    Stage::Settle6,
     Stage::Trace,
 ];
 

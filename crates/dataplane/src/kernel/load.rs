@@ -40,6 +40,10 @@ pub(super) const STAGES: [&str; Stage::COUNT] = [
     "slow_match6",
     "slow_open4",
     "slow_open6",
+    "slow_persist4",
+    "slow_persist6",
+    "slow_settle4",
+    "slow_settle6",
     "slow_trace",
 ];
 /// The other programs of a director.
