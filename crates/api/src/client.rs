@@ -1,9 +1,9 @@
 //! A client of the control API, for programs that ask one thing and end.
 
 use crate::{
-    CHANGES, CHECKS, CONFIGURATION, Changes, Configuration, DRAINS, Drain, FLOWS, Failure, Flow, Lines, Outcome,
-    RELOAD, Remote, SERVICES, STATUS, Service, Status, VRRP, VRRP_COMMANDS, VrrpCommand, ZERO, socket,
-    transport::Transport,
+    Beside, CHANGES, CHECKS, CONFIGURATION, Changes, Configuration, DIFFERENCES, DRAINS, Differences, Drain, FLOWS,
+    Failure, Flow, Lines, Outcome, RELOAD, Remote, SERVICES, STATUS, Service, Status, VRRP, VRRP_COMMANDS, VrrpCommand,
+    ZERO, socket, transport::Transport,
 };
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::{Method, Request, Response, body::Bytes, body::Incoming, header};
@@ -132,6 +132,16 @@ impl Client {
     /// Nobody listens, it is refused, or another revision is in force: then nothing was changed.
     pub fn replace(&self, configuration: &Configuration, how: How) -> Result<Outcome, Error> {
         self.change(Method::PUT, CONFIGURATION, how, serde_json::to_vec(configuration).map_err(answer)?)
+    }
+
+    /// How what only a file says differs from what is in force. Nothing is changed.
+    ///
+    /// # Errors
+    ///
+    /// Nobody listens, or the answer cannot be read.
+    pub fn differences(&self, beside: &Beside) -> Result<Differences, Error> {
+        let body = serde_json::to_vec(beside).map_err(answer)?;
+        self.read(Method::POST, DIFFERENCES, None, body.into())
     }
 
     /// Makes these edits, all or none.

@@ -4,6 +4,7 @@
 //! added later is optional for both sides.
 #![forbid(unsafe_code)]
 
+mod beside;
 mod client;
 mod configuration;
 mod drain;
@@ -18,6 +19,7 @@ mod trace;
 mod transport;
 mod vrrp;
 
+pub use beside::{Beside, Differences};
 pub use client::{Client, Error, Filter, How};
 pub use configuration::{Changes, Configuration, Outcome};
 pub use drain::Drain;
@@ -61,6 +63,8 @@ pub const DRAINS: &str = "/v1/drains";
 pub const VRRP: &str = "/v1/vrrp";
 /// `POST`: [`VrrpCommand`].
 pub const VRRP_COMMANDS: &str = "/v1/vrrp/commands";
+/// `POST`: [`Beside`], answers [`Differences`]; nothing changes.
+pub const DIFFERENCES: &str = "/v1/differences";
 /// `GET`: a [`Flow`] on each line.
 pub const FLOWS: &str = "/v1/flows";
 /// `GET`: an [`Explanation`].

@@ -1,10 +1,12 @@
-//! `relvs plan` and `relvs apply`: a file, against what is in force.
+//! `relvs plan` and `relvs apply`: a file, against what is in force. Virtual routers and who is told are not applied, as no request
+//! changes them: what a reload would do about them is shown.
 
 use crate::outcome::{self, Making};
 use clap::Args;
-use relvs_api::{Client, Configuration, How};
+use relvs_api::{Beside, Client, Code, Configuration, Error, How, Outcome};
 use relvs_config::{Format, keepalived::Verdict};
-use relvs_model::Timeouts;
+use relvs_model::{State, Timeouts};
+use serde::Serialize;
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -13,6 +15,8 @@ use std::{
 
 /// Something would change.
 const CHANGES: u8 = 3;
+/// What is said of what `apply` leaves.
+const LEFT: &str = "by `relvs reload` of the director's own file, not by `relvs apply`";
 
 #[derive(Args)]
 pub(crate) struct Plan {
@@ -31,31 +35,73 @@ pub(crate) struct Apply {
     making: Making,
 }
 
+/// What a file would change, for programs.
+#[derive(Serialize)]
+struct Planned<'a> {
+    #[serde(flatten)]
+    outcome: &'a Outcome,
+    /// What `apply` leaves and a reload changes, a line each.
+    by_reload: &'a [String],
+}
+
 pub(crate) fn plan(arguments: &Plan, client: &Client) -> ExitCode {
-    let wanted = match read(&arguments.file, client) {
-        Ok(wanted) => wanted,
+    let (wanted, beside) = match read(&arguments.file, client) {
+        Ok(read) => read,
         Err(code) => return code,
     };
     let dry_run = How { dry_run: true, ..How::default() };
-    match client.replace(&wanted, dry_run) {
-        Ok(outcome) => {
-            let shown = outcome::show(&outcome, arguments.json);
-            let changes = !outcome.plan.is_empty();
-            if changes && shown == ExitCode::SUCCESS { ExitCode::from(CHANGES) } else { shown }
-        }
-        Err(error) => super::complain(&[error.to_string()]),
-    }
+    let asked = client.replace(&wanted, dry_run).and_then(|outcome| Ok((outcome, differences(&beside, client)?)));
+    let (outcome, left) = match asked {
+        Ok(asked) => asked,
+        Err(error) => return super::complain(&[error.to_string()]),
+    };
+    let shown = if arguments.json {
+        super::say_json(&Planned { outcome: &outcome, by_reload: &left })
+    } else if left.is_empty() {
+        outcome::show(&outcome, false)
+    } else {
+        let mut lines = vec![outcome.text.clone()];
+        lines.retain(|text| !text.is_empty());
+        lines.push(format!("{LEFT}:"));
+        lines.extend(left.iter().cloned());
+        super::say(&(lines.join("\n") + "\n"))
+    };
+    let changes = !outcome.plan.is_empty() || !left.is_empty();
+    if changes && shown == ExitCode::SUCCESS { ExitCode::from(CHANGES) } else { shown }
 }
 
 pub(crate) fn apply(arguments: &Apply, client: &Client) -> ExitCode {
-    match read(&arguments.file, client) {
-        Ok(wanted) => arguments.making.show(client.replace(&wanted, arguments.making.how())),
-        Err(code) => code,
+    let (wanted, beside) = match read(&arguments.file, client) {
+        Ok(read) => read,
+        Err(code) => return code,
+    };
+    let applied = client.replace(&wanted, arguments.making.how());
+    let done = applied.is_ok();
+    let shown = arguments.making.show(applied);
+    if done {
+        match differences(&beside, client) {
+            Ok(left) if left.is_empty() => {}
+            Ok(left) => {
+                // What was asked for is done all the same.
+                super::complain(&[format!("{}: {LEFT}: {}", arguments.file.display(), left.join("; "))]);
+            }
+            Err(error) => return super::complain(&[error.to_string()]),
+        }
+    }
+    shown
+}
+
+/// What a reload would change that no request does. A director before this version does not say it.
+fn differences(beside: &Beside, client: &Client) -> Result<Vec<String>, Error> {
+    match client.differences(beside) {
+        Ok(differences) => Ok(differences.lines),
+        Err(Error::Refused(failure)) if failure.code == Code::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error),
     }
 }
 
-/// What the file asks for. What is to be said of it is said.
-fn read(file: &Path, client: &Client) -> Result<Configuration, ExitCode> {
+/// What the file asks for, of `apply` and of a reload alone. What is to be said of it is said.
+fn read(file: &Path, client: &Client) -> Result<(Configuration, Beside), ExitCode> {
     let name = file.display().to_string();
     if Format::of(file) == Format::Keepalived {
         return keepalived(file, client);
@@ -64,23 +110,28 @@ fn read(file: &Path, client: &Client) -> Result<Configuration, ExitCode> {
     let parsed = relvs_config::parse_toml_bytes(&name, &bytes);
     let lines: Vec<String> = parsed.diagnostics.iter().map(ToString::to_string).collect();
     let refused = super::complain(&lines);
-    if parsed.has_errors() { Err(refused) } else { Ok(parsed.state.into()) }
+    if parsed.has_errors() { Err(refused) } else { Ok(parts(parsed.state, false)) }
+}
+
+fn parts(mut state: State, partial: bool) -> (Configuration, Beside) {
+    let (notify, vrrp) = (std::mem::take(&mut state.notify), std::mem::take(&mut state.vrrp));
+    (state.into(), Beside { notify, vrrp, partial })
 }
 
 /// What keepalived.conf asks for, with what it cannot say as it is in force. As keepalived, it goes on without what is wrong,
 /// and says so.
-fn keepalived(file: &Path, client: &Client) -> Result<Configuration, ExitCode> {
+fn keepalived(file: &Path, client: &Client) -> Result<(Configuration, Beside), ExitCode> {
     let read = crate::convert::read(file, None, true)?;
     let lines: Vec<String> = read.diagnostics.iter().map(ToString::to_string).collect();
     let refused = super::complain(&lines);
     if read.verdict == Verdict::Fatal {
         return Err(refused);
     }
-    let Configuration { timeouts, services, .. } = read.state.into();
+    let (Configuration { timeouts, services, .. }, beside) = parts(read.state, true);
     let mut wanted = client.configuration().map_err(|error| super::complain(&[error.to_string()]))?;
     wanted.services = services;
     if timeouts != Timeouts::default() {
         wanted.timeouts = timeouts;
     }
-    Ok(wanted)
+    Ok((wanted, beside))
 }

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 pub(crate) fn reload(client: &Client) -> ExitCode {
     match client.reload() {
-        Ok(plan) => super::say(&plan),
+        Ok(plan) if plan.is_empty() => super::say("nothing changes\n"),
+        Ok(plan) => super::say(&(plan + "\n")),
         Err(error) => super::complain(&[error.to_string()]),
     }
 }

@@ -10,6 +10,7 @@ use crate::{
     health::{Notifier, Prober, Voice},
     metrics::Checked,
 };
+use relvs_api::Beside;
 use relvs_control::Desired;
 use relvs_model::{
     Edit, Server, Service, ServiceKey,
@@ -47,6 +48,8 @@ pub(super) struct Health {
     pub(super) overlaid: Overlaid,
     prober: Prober<ProbeId>,
     notifier: Notifier,
+    /// Who is told of everything.
+    told: Notify,
     path: PathBuf,
     written: Instant,
     /// All servers were asked once, since the daemon began.
@@ -67,11 +70,21 @@ impl Health {
         let path = run_dir.join(FILE);
         let failed = |source| Error::File { path: path.clone(), source };
         let (prober, outcomes) = Prober::start().map_err(failed)?;
-        let notifier = Notifier::start(notify).map_err(failed)?;
+        let notifier = Notifier::start(notify.clone()).map_err(failed)?;
         let began = (SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(), Instant::now());
         let monitor = Monitor::new(began.0, seed, &[], Memory::default());
-        let health =
-            Health { monitor, overlaid, prober, notifier, path, written: began.1, asked: false, behind: false, began };
+        let health = Health {
+            monitor,
+            overlaid,
+            prober,
+            notifier,
+            told: notify,
+            path,
+            written: began.1,
+            asked: false,
+            behind: false,
+            began,
+        };
         Ok((health, outcomes))
     }
 
@@ -233,9 +246,27 @@ impl Director {
         self.act()
     }
 
-    /// From now on these are told of everything.
-    pub(super) fn tell_these(&self, notify: Notify) {
+    /// From now on these are told of everything. Gives what changed, a line each.
+    pub(super) fn tell_these(&mut self, notify: Notify) -> Vec<String> {
+        let changes = self.health.told.changes(&notify);
+        for change in &changes {
+            tracing::info!("applied: {change}");
+        }
+        self.health.told.clone_from(&notify);
         self.health.notifier.configure(notify);
+        changes
+    }
+
+    /// How what no request changes differs from what is in force, a line each.
+    pub(crate) fn differences(&self, beside: Beside) -> Vec<String> {
+        let Beside { mut notify, vrrp, partial } = beside;
+        let told = &self.health.told;
+        if partial {
+            notify.fifo = notify.fifo.or_else(|| told.fifo.clone());
+            notify.mail = notify.mail.or_else(|| told.mail.clone());
+            notify.webhooks.clone_from(&told.webhooks);
+        }
+        self.routers.changes(&vrrp).into_iter().chain(told.changes(&notify)).collect()
     }
 
     /// From now on the machines are these, whose effects are in force.

@@ -296,7 +296,7 @@ impl Director {
         });
         let (plan, mut changes) = brought.inspect_err(|_| self.listeners.restore())?;
         self.listeners.commit(prepared);
-        self.tell_these(state.notify);
+        changes.extend(self.tell_these(state.notify));
         self.loaded = Some((state.director, desired));
         (self.taken, self.finds_interfaces) = (taken, found);
         changes.insert(0, plan.to_string());

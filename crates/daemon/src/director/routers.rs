@@ -86,6 +86,11 @@ impl Routers {
         Ok(())
     }
 
+    /// What would change by these, a line each.
+    pub(super) fn changes(&self, settings: &Settings) -> Vec<String> {
+        self.settings.changes(settings)
+    }
+
     fn go_on_with(&mut self, settings: &Settings) {
         self.settings.clone_from(settings);
         // What is tracked now may not have been before.
@@ -164,7 +169,7 @@ impl Director {
 
     /// Brings the virtual routers to these settings, or leaves everything as it was. Gives what changed, a line each.
     pub(super) fn apply_routers(&mut self, settings: &Settings) -> Result<Vec<String>, Error> {
-        let changes = self.routers.settings.changes(settings);
+        let changes = self.routers.changes(settings);
         self.routers.apply(settings, self.health.voice())?;
         self.tell_routers();
         for change in &changes {

@@ -32,8 +32,8 @@ use axum::{
 };
 use door::Setup;
 use relvs_api::{
-    CHANGES, CHECKS, CONFIGURATION, Code, DESCRIPTION, DRAINS, EXPLAIN, FLOWS, Failure, HEALTH, METRICS, READY, RELOAD,
-    SERVICES, STATUS, TRACE, VRRP, VRRP_COMMANDS, ZERO,
+    CHANGES, CHECKS, CONFIGURATION, Code, DESCRIPTION, DIFFERENCES, DRAINS, EXPLAIN, FLOWS, Failure, HEALTH, METRICS,
+    READY, RELOAD, SERVICES, STATUS, TRACE, VRRP, VRRP_COMMANDS, ZERO,
 };
 use scrape::{Scrapes, Scraping};
 use std::sync::Arc;
@@ -87,6 +87,7 @@ impl Shared {
             .route(RELOAD, post(show::reload))
             .route(CONFIGURATION, get(show::configuration).put(change::replace))
             .route(CHANGES, post(change::edit))
+            .route(DIFFERENCES, post(show::differences))
             .route(ZERO, post(change::zero))
             .route(CHECKS, get(checks::all))
             .route(DRAINS, post(checks::drain))

@@ -4,10 +4,11 @@ use super::{
     Asker,
     answer::{Answer, failed, json, json_at},
     ask,
+    request::body,
 };
 use crate::director::Director;
-use axum::{extract::State, response::IntoResponse as _};
-use relvs_api::{Code, Configuration, Failure, Status};
+use axum::{body::Body, extract::State, response::IntoResponse as _};
+use relvs_api::{Beside, Code, Configuration, Differences, Failure, Status};
 
 /// What the director does at this moment.
 #[utoipa::path(get, path = "/v1/status", responses(
@@ -40,4 +41,20 @@ pub(super) async fn reload(State(asker): State<Asker>) -> Answer {
 pub(super) async fn configuration(State(asker): State<Asker>) -> Answer {
     let configuration = ask(&asker, |director| director.configuration()).await?;
     json_at(configuration.revision.unwrap_or_default(), configuration).await
+}
+
+/// How a file differs from what is in force, in what no request changes: virtual routers, and who is told. Nothing changes; a
+/// reload brings the director's own file into force.
+#[utoipa::path(post, path = "/v1/differences",
+    request_body(content = Beside, example = json!({"vrrp": {"instances": [
+        {"name": "web", "interface": "eth0", "router_id": 51, "addresses": [{"address": "192.0.2.100", "prefix": 24}]}]}})),
+    responses(
+        (status = 200, description = "what would change, a line each", body = Differences),
+        (status = 400, description = "it cannot be read", body = Failure),
+        (status = 413, description = "it is too large", body = Failure),
+        (status = "default", description = "why not", body = Failure),
+    ))]
+pub(super) async fn differences(State(asker): State<Asker>, request: Body) -> Answer {
+    let beside: Beside = body(request).await?;
+    json(ask(&asker, move |director| Differences { lines: director.differences(beside) }).await?).await
 }

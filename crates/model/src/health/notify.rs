@@ -73,6 +73,24 @@ pub struct Webhook {
     pub retries: u32,
 }
 
+impl Notify {
+    /// A line for each kind of them that changes, for people. What they are is not said: addresses may be secret.
+    pub fn changes(&self, next: &Notify) -> Vec<String> {
+        let sign = |before: bool, after: bool| match (before, after) {
+            (false, _) => '+',
+            (_, false) => '-',
+            (true, true) => '~',
+        };
+        let kinds = [
+            ("FIFO", self.fifo != next.fifo, sign(self.fifo.is_some(), next.fifo.is_some())),
+            ("mail", self.mail != next.mail, sign(self.mail.is_some(), next.mail.is_some())),
+            ("webhooks", self.webhooks != next.webhooks, sign(!self.webhooks.is_empty(), !next.webhooks.is_empty())),
+        ];
+        let changed = kinds.into_iter().filter(|(_, changed, _)| *changed);
+        changed.map(|(kind, _, sign)| format!("{sign} notifications: {kind}")).collect()
+    }
+}
+
 impl Mail {
     /// The port of mail servers, and that of mail by TLS from the first byte (RFC 8314).
     pub const PORTS: [u16; 2] = [25, 465];
@@ -97,4 +115,29 @@ const fn patience() -> u32 {
 
 const fn retries() -> u32 {
     Webhook::RETRIES
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_goes_comes_and_changes() {
+        let webhook = |url: &str| {
+            let (headers, ca) = (Vec::new(), None);
+            Webhook { url: url.into(), headers, ca, timeout_ms: Webhook::TIMEOUT_MS, retries: Webhook::RETRIES }
+        };
+        let with = |fifo: Option<&str>, urls: &[&str]| Notify {
+            fifo: fifo.map(str::to_owned),
+            webhooks: urls.iter().map(|url| webhook(url)).collect(),
+            ..Notify::default()
+        };
+        let old = with(Some("/a"), &["http://192.0.2.1/"]);
+        assert_eq!(old.changes(&old), [""; 0]);
+        assert_eq!(
+            old.changes(&with(None, &["http://192.0.2.2/"])),
+            ["- notifications: FIFO", "~ notifications: webhooks"]
+        );
+        assert_eq!(Notify::default().changes(&with(None, &["http://192.0.2.2/"])), ["+ notifications: webhooks"]);
+    }
 }

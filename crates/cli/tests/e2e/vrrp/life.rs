@@ -76,3 +76,45 @@ fn what_a_killed_director_leaves_is_taken_away_or_taken_up() {
     assert!(one.director.terminate().unwrap().success());
     assert!(!one.has(v6));
 }
+
+#[test]
+fn what_a_reload_would_change_is_planned_and_not_applied() {
+    let Some(lab) = lab(&Shape::new(Topology::OneArmed).servers(1)) else { return };
+    let [v4, v6] = <[IpAddr; 2]>::from(lab.plan().vip(0));
+    let mut one = One::new(&lab, "d1");
+    let interface = one.interface();
+    let web = |priority: u8| instance("web", &interface, 51, &format!("priority = {priority}"), &[v4]);
+    one.configure(&web(150));
+    one.director.start().unwrap();
+    until("the address is there", || one.has(v4));
+    let six = instance("six", &interface, 51, "", &[v6]);
+    let fifo = lab.directory().join("fifo").display().to_string();
+    let wanted = format!("{}{six}[vrrp]\nstartup_delay = 3\n[notify]\nfifo = \"{fifo}\"\n", web(100));
+    one.configure(&wanted);
+
+    let changes = [
+        format!("~ virtual router web (51 on {interface}): priority"),
+        format!("+ virtual router six (51 on {interface})"),
+        "~ virtual routers: startup delay".to_owned(),
+        "+ notifications: FIFO".to_owned(),
+    ];
+    let planned = one.director.relvs(["plan", &one.config]).unwrap();
+    let left = "by `relvs reload` of the director's own file, not by `relvs apply`";
+    let page: String = changes.iter().map(|line| format!("{line}\n")).collect();
+    assert_eq!((planned.status.code(), text(&planned.stdout)), (Some(3), format!("{left}:\n{page}")), "{planned:?}");
+    let json = one.director.relvs(["plan", "--json", &one.config]).unwrap();
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!((&json["by_reload"][0], &json["text"]), (&changes[0].as_str().into(), &"".into()), "{json}");
+
+    let applied = one.director.relvs(["apply", &one.config]).unwrap();
+    let said = format!("{}: {left}: {}\n", one.config, changes.join("; "));
+    assert_eq!((applied.status.code(), text(&applied.stderr)), (Some(0), said), "{applied:?}");
+    assert_eq!(text(&applied.stdout), "nothing changes\n");
+
+    let reloaded = one.director.relvs(["reload"]).unwrap();
+    assert_eq!((reloaded.status.code(), text(&reloaded.stdout)), (Some(0), page), "{reloaded:?}");
+    until("the other is there", || one.has(v6));
+    let planned = one.director.relvs(["plan", &one.config]).unwrap();
+    assert_eq!((planned.status.code(), text(&planned.stdout).as_str()), (Some(0), "nothing changes\n"));
+    assert!(one.director.terminate().unwrap().success());
+}
