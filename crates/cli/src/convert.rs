@@ -3,7 +3,7 @@
 use clap::Args;
 use relvs_config::{
     Diagnostic, Severity,
-    keepalived::{Files, Keepalived},
+    keepalived::{Files, Keepalived, Verdict},
     parse_toml, relvs_toml,
 };
 use relvs_daemon::keepalived::{Disk, Elsewhere, host, served};
@@ -56,6 +56,10 @@ pub(crate) fn convert(arguments: &Arguments) -> ExitCode {
     let mut said: Vec<Diagnostic> = read.diagnostics.iter().cloned().chain(remarks).collect();
     said.sort_by(|one, other| (&one.file, one.line, one.column).cmp(&(&other.file, other.line, other.column)));
     super::complain(&said.iter().map(ToString::to_string).collect::<Vec<_>>());
+    let name = arguments.file.display();
+    if read.verdict == Verdict::Fatal {
+        return super::complain(&[format!("{name}: nothing is written: it is not known what all of it means")]);
+    }
 
     let text = relvs_toml(&read, &interfaces);
     let parsed = parse_toml("relvs.toml", &text);
@@ -70,6 +74,13 @@ pub(crate) fn convert(arguments: &Arguments) -> ExitCode {
     found.director = Director::default();
     if wrong.is_empty() && found != read.state {
         wrong.push("relvs.toml cannot say all of this: compare `relvs plan` of both files".to_owned());
+    }
+    let errors = said.iter().filter(|said| said.severity == Severity::Error).count();
+    if errors > 0 {
+        let errors = if errors == 1 { "1 error".to_owned() } else { format!("{errors} errors") };
+        wrong.push(format!(
+            "{name}: {errors}: what is written lacks what they are about, and begins with them as comments"
+        ));
     }
     if wrong.is_empty() { shown } else { super::complain(&wrong) }
 }

@@ -57,7 +57,7 @@ enum Command {
     Run(run::Arguments),
     /// Check a configuration file and whether this machine can do what it says, and change nothing; exit code 1 for errors
     Check(check::Arguments),
-    /// Write keepalived.conf as relvs.toml, with its comments, to standard output
+    /// Write keepalived.conf as relvs.toml, with its comments, to standard output; exit code 1 for errors, without what they are about
     Convert(convert::Arguments),
     /// Show what the running director does
     Status(status::Arguments),

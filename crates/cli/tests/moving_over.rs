@@ -68,5 +68,42 @@ fn keepalived_conf_is_converted() {
     fs::write(&own, page).unwrap();
     let again = relvs(&["check", "--offline"], &own);
     assert_eq!(again.status.code(), Some(0), "{}", text(&again.stdout));
-    assert_eq!(relvs(&["convert", "--offline"], &folder.path().join("none")).status.code(), Some(1));
+    let nothing = relvs(&["convert", "--offline"], &folder.path().join("none"));
+    assert_eq!((nothing.status.code(), text(&nothing.stdout)), (Some(1), String::new()));
+}
+
+#[test]
+fn a_file_with_errors_is_converted_without_them_and_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keepalived.conf");
+    let name = path.display().to_string();
+    fs::write(&path, GOOD.replace("}\n}\n", "}\n real_server 10.0.0.300 80 {\n }\n}\n").replace("lb_kind", "lb_knid"))
+        .unwrap();
+    let found = relvs(&["convert", "--offline"], &path);
+    let (page, said) = (text(&found.stdout), text(&found.stderr));
+    assert_eq!(found.status.code(), Some(1), "{said}");
+    let last = said.lines().last().unwrap().replace(&name, "K");
+    assert_eq!(last, "K: 3 errors: what is written lacks what they are about, and begins with them as comments");
+    let lines: Vec<&str> = page.lines().collect();
+    assert!(lines[1].starts_with("# These errors are left out"), "{page}");
+    assert!(lines[3].contains(":7:2: error: unknown keyword `lb_knid`"), "{page}");
+    assert!(lines[4].contains("`10.0.0.300` is no IP address") && lines[5].is_empty(), "{page}");
+    // What is written can be run.
+    let own = folder.path().join("relvs.toml");
+    fs::write(&own, page).unwrap();
+    let again = relvs(&["check", "--offline", "--json"], &own);
+    let json: serde_json::Value = serde_json::from_slice(&again.stdout).unwrap();
+    assert_eq!((again.status.code(), &json["services"], &json["servers"]), (Some(0), &1.into(), &1.into()));
+}
+
+/// Nothing is written of what is not known as a whole.
+#[test]
+fn what_is_too_much_is_not_converted() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keepalived.conf");
+    fs::write(&path, "include keepalived.conf\n".repeat(2)).unwrap();
+    let found = relvs(&["convert", "--offline"], &path);
+    let (page, said) = (text(&found.stdout), text(&found.stderr));
+    assert_eq!((found.status.code(), page.as_str()), (Some(1), ""), "{said}");
+    assert!(said.contains("include each other") && said.contains("nothing is written"), "{said}");
 }

@@ -1,6 +1,6 @@
 //! What is said about a file: one problem, its place, and what to do. The drawing is rustc's (annotate-snippets).
 
-use crate::lines::{BOM, Lines, Location};
+use crate::lines::{BOM, Lines};
 use crate::report::printable;
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use std::fmt;
@@ -48,11 +48,6 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
-    /// Where it is.
-    pub fn location(&self) -> Location {
-        Location { line: self.line, column: self.column, length: self.length }
-    }
-
     /// The problem with the line of `text` in which it lies and a mark under the place, on several lines without a
     /// line break at the end. `text` is what was parsed; with another text the mark stays within it. `color` adds
     /// ANSI colours.

@@ -9,9 +9,11 @@ pub(crate) const BOM: char = '\u{feff}';
 /// So many bytes lie between two known character counts, so that a column costs the same in a line of any length.
 const BLOCK: usize = 256;
 
-/// A place in a file: one line, a column, and how far the mark reaches.
+/// A place in what was read: a file, one line, a column, and how far the mark reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Location {
+    /// Which of the files that were read, from 0: the one that was asked for, and then those it includes.
+    pub file: usize,
     /// The line, from 1.
     pub line: usize,
     /// The column, from 1, in characters. One past the line's last character means the line's end.
@@ -21,8 +23,8 @@ pub struct Location {
 }
 
 impl Location {
-    /// The first character of a file: where something is said about the file as a whole.
-    pub const START: Location = Location { line: 1, column: 1, length: 1 };
+    /// The first character of the first file: where something is said about all of it.
+    pub const START: Location = Location { file: 0, line: 1, column: 1, length: 1 };
 }
 
 /// Where the lines of a text begin.
@@ -71,7 +73,7 @@ impl<'t> Lines<'t> {
         let end = span.end.clamp(start, range.end.max(start));
         let column = self.characters_before(start) - self.characters_before(range.start) + 1;
         let length = (self.characters_before(end) - self.characters_before(start)).max(1);
-        Location { line: line + 1, column, length }
+        Location { file: 0, line: line + 1, column, length }
     }
 
     fn characters_before(&self, offset: usize) -> usize {

@@ -22,7 +22,8 @@ pub struct Parsed {
     pub state: State,
     /// Errors and warnings in the order of their places.
     pub diagnostics: Vec<Diagnostic>,
-    file: String,
+    /// Their names: of the one that was asked for, and of those it includes.
+    files: Vec<String>,
     interfaces: Vec<Location>,
     flows: Option<Location>,
     xdp_mode: Option<Location>,
@@ -51,7 +52,7 @@ impl Parsed {
                 services: Vec::with_capacity(services.len()),
             },
             diagnostics: Vec::new(),
-            file: file.to_owned(),
+            files: vec![file.to_owned()],
             interfaces: director.interfaces.iter().map(|span| lines.location(span)).collect(),
             flows: director.flows.map(|span| lines.location(&span)),
             xdp_mode: director.xdp_mode.map(|span| lines.location(&span)),
@@ -68,28 +69,33 @@ impl Parsed {
         parsed
     }
 
-    /// What keepalived.conf says, with a warning for each of its words that does something else or nothing here. What stands in
-    /// an included file has no place of its own here.
+    /// What keepalived.conf says, with a warning for each of its words that does something else or nothing here.
     pub fn of_keepalived(read: &Keepalived) -> Self {
-        let location = |place: &Place| if place.file == 0 { place.location() } else { Location::START };
         let mut diagnostics = read.diagnostics.clone();
         diagnostics.extend(read.remarks.iter().filter_map(|remark| remark.diagnostic(&read.document)));
-        let files: BTreeMap<&str, usize> =
-            read.document.sources.iter().enumerate().rev().map(|(at, source)| (source.name.as_str(), at)).collect();
-        diagnostics.sort_by_key(|said| (files.get(said.file.as_str()), said.line, said.column));
         let services = read.places.services.iter().map(|(place, servers)| ServicePlace {
-            listen: location(place),
-            servers: servers.iter().map(location).collect(),
+            listen: place.location(),
+            servers: servers.iter().map(Place::location).collect(),
         });
-        Parsed {
+        let mut parsed = Parsed {
             state: read.state.clone(),
-            diagnostics,
-            file: read.document.sources.first().map(|source| source.name.clone()).unwrap_or_default(),
+            diagnostics: Vec::new(),
+            files: read.document.sources.iter().map(|source| source.name.clone()).collect(),
             interfaces: Vec::new(),
             flows: None,
             xdp_mode: None,
             services: services.collect(),
-        }
+        };
+        let numbers = parsed.numbers();
+        diagnostics.sort_by_key(|said| (numbers.get(said.file.as_str()), said.line, said.column));
+        drop(numbers);
+        parsed.diagnostics = diagnostics;
+        parsed
+    }
+
+    /// The first number of each file.
+    fn numbers(&self) -> BTreeMap<&str, usize> {
+        self.files.iter().enumerate().rev().map(|(at, name)| (name.as_str(), at)).collect()
     }
 
     fn report(&mut self, mut report: Report, lines: &Lines<'_>) {
@@ -106,8 +112,9 @@ impl Parsed {
     }
 
     fn diagnostic(&self, severity: Severity, location: Location, fault: Fault) -> Diagnostic {
-        let Location { line, column, length } = location;
-        Diagnostic { severity, file: self.file.clone(), line, column, length, message: fault.message, help: fault.help }
+        let Location { file, line, column, length } = location;
+        let file = self.files.get(file).cloned().unwrap_or_default();
+        Diagnostic { severity, file, line, column, length, message: fault.message, help: fault.help }
     }
 
     /// Whether an error is among the diagnostics.
@@ -162,8 +169,10 @@ impl Parsed {
     /// The same with any severity.
     pub fn add(&mut self, severity: Severity, location: Location, message: impl Into<String>, help: Option<String>) {
         let diagnostic = self.diagnostic(severity, location, Fault { message: message.into(), help });
-        let place = (location.line, location.column);
-        let after = self.diagnostics.partition_point(|other| (other.line, other.column) <= place);
+        let numbers = self.numbers();
+        let place = (numbers.get(diagnostic.file.as_str()), location.line, location.column);
+        let comes_before = |other: &Diagnostic| (numbers.get(other.file.as_str()), other.line, other.column) <= place;
+        let after = self.diagnostics.partition_point(comes_before);
         self.diagnostics.insert(after, diagnostic);
     }
 }

@@ -278,7 +278,7 @@ fn an_error_leaves_out_what_it_is_in() {
 #[test]
 fn every_place_is_known() {
     let mut parsed = parse_toml("f", GOOD);
-    let at = |line, column, length| Location { line, column, length };
+    let at = |line, column, length| Location { file: 0, line, column, length };
     assert_eq!(parsed.at_interface(1), at(3, 23, 10));
     assert_eq!(parsed.at_service(0), at(9, 10, 20));
     assert_eq!(parsed.at_server(0, 2), at(21, 11, 16));
@@ -306,8 +306,8 @@ fn every_place_is_known() {
 fn places_follow_what_is_left_out() {
     let text = GOOD.replace("address = \"10.0.0.11\"", "address = \"10.0.0.311\"").replace("\"eth0\"", "\"\"");
     let parsed = parse_toml("f", &text);
-    assert_eq!(parsed.at_interface(0), Location { line: 3, column: 19, length: 10 });
-    assert_eq!(parsed.at_server(0, 0), Location { line: 16, column: 11, length: 11 });
+    assert_eq!(parsed.at_interface(0), Location { file: 0, line: 3, column: 19, length: 10 });
+    assert_eq!(parsed.at_server(0, 0), Location { file: 0, line: 16, column: 11, length: 11 });
 }
 
 #[test]

@@ -96,8 +96,8 @@ impl Document {
 
     /// Something to say about a place.
     pub(crate) fn diagnose(&self, severity: Severity, place: Place, fault: crate::report::Fault) -> Diagnostic {
-        let Location { line, column, length } = place.location();
-        let file = self.sources.get(place.file).map(|source| source.name.clone()).unwrap_or_default();
+        let Location { file, line, column, length } = place.location();
+        let file = self.sources.get(file).map(|source| source.name.clone()).unwrap_or_default();
         Diagnostic { severity, file, line, column, length, message: fault.message, help: fault.help }
     }
 

@@ -95,11 +95,14 @@ impl<'r> Reader<'r> {
             lines: 0,
             expanded: 0,
         };
-        if let Err(why) = reader.push_file(name) {
-            reader.sources.push(Source { name: name.to_owned(), text: String::new() });
-            reader.unread = true;
-            let place = Place { file: 0, line: 1, column: 1, length: 1 };
-            reader.error(place, Fault::new(format!("it cannot be read: {why}")));
+        match reader.open_file(name) {
+            Ok(file) => reader.stack.push(file),
+            Err(why) => {
+                reader.sources.push(Source { name: name.to_owned(), text: String::new() });
+                reader.unread = true;
+                let place = Place { file: 0, line: 1, column: 1, length: 1 };
+                reader.error(place, Fault::new(format!("it cannot be read: {why}")));
+            }
         }
         reader
     }
@@ -419,18 +422,23 @@ impl<'r> Reader<'r> {
             self.incomplete = true;
             self.error(place, fault.help("create one, or write `include`, which takes that"));
         }
-        // The last is on top of the stack, the first is to be read first.
-        for path in found.paths.iter().take(self.limits.files).rev() {
-            if let Err(why) = self.push_file(path) {
-                let severity = if check.read || self.cut { Severity::Error } else { Severity::Warning };
-                self.incomplete |= check.read;
-                self.tell(severity, place, Fault::new(format!("{} cannot be read: {why}", quoted(path))));
+        let mut opened = Vec::new();
+        for path in found.paths.iter().take(self.limits.files) {
+            match self.open_file(path) {
+                Ok(file) => opened.push(file),
+                Err(why) => {
+                    let severity = if check.read || self.cut { Severity::Error } else { Severity::Warning };
+                    self.incomplete |= check.read;
+                    self.tell(severity, place, Fault::new(format!("{} cannot be read: {why}", quoted(path))));
+                }
             }
         }
+        // The last is on top of the stack, the first is to be read first.
+        self.stack.extend(opened.into_iter().rev());
         true
     }
 
-    fn push_file(&mut self, path: &str) -> Result<(), String> {
+    fn open_file(&mut self, path: &str) -> Result<From, String> {
         if self.sources.len() >= self.limits.files {
             self.cut = true;
             return Err(format!("more than {} files are too many", self.limits.files));
@@ -455,8 +463,7 @@ impl<'r> Reader<'r> {
         let source = self.sources.len();
         let at = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
         self.sources.push(Source { name: path.to_owned(), text });
-        self.stack.push(From::File { source, at, line: 0, folder, check: self.check });
-        Ok(())
+        Ok(From::File { source, at, line: 0, folder, check: self.check })
     }
 
     /// A file is over: what it said about includes is over too.

@@ -21,7 +21,8 @@ pub struct Place {
 impl Place {
     /// As diagnostics have it.
     pub fn location(&self) -> Location {
-        Location { line: self.line as usize, column: self.column as usize, length: self.length as usize }
+        let Place { file, line, column, length } = *self;
+        Location { file, line: line as usize, column: column as usize, length: length as usize }
     }
 }
 

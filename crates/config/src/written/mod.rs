@@ -10,18 +10,22 @@ mod service;
 mod text;
 mod vrrp;
 
-use crate::keepalived::{Keepalived, Place};
+use crate::{
+    Severity,
+    keepalived::{Keepalived, Place},
+};
 use comments::Comments;
 use relvs_model::{State, Timeouts};
 use text::{Table, time};
 
 /// A file as relvs.toml has it.
 ///
-/// `interfaces` are those that are served, which keepalived.conf does not say; none: it is left to the command line.
+/// Errors of the file stand at the beginning, as comments. `interfaces` are those that are served, which keepalived.conf does not say; none: it is left to the command line.
 pub fn relvs_toml(read: &Keepalived, interfaces: &[String]) -> String {
     let mut page = Page { text: String::new(), comments: Comments::of(read) };
     let State { notify, vrrp, timeouts, services, .. } = &read.state;
     page.say(&format!("From {}, by `relvs convert`.", name(read)));
+    page.errors(read);
     page.comments_of(None);
     page.director(interfaces);
     for place in &read.places.global {
@@ -55,6 +59,19 @@ impl Page {
     fn say(&mut self, comment: &str) {
         let comment: String = comment.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         self.text.push_str(format!("# {comment}").trim_end());
+        self.text.push('\n');
+    }
+
+    /// What is not carried over as it is written, so that nobody takes the page for all of it.
+    fn errors(&mut self, read: &Keepalived) {
+        let mut errors = read.diagnostics.iter().filter(|said| said.severity == Severity::Error).peekable();
+        if errors.peek().is_none() {
+            return;
+        }
+        self.say("These errors are left out, or taken as keepalived takes them: look at each before this is run.");
+        for error in errors {
+            self.say(&format!("  {error}"));
+        }
         self.text.push('\n');
     }
 

@@ -45,10 +45,14 @@ fn what_is_converted_means_the_same() {
 #[test]
 fn comments_stand_at_their_blocks() {
     let text = "! The web\n\nglobal_defs { # for all\n router_id lb1   # its name\n}\n\n# not of the service\n\n# the site\n! is busy\n\
-        virtual_server 192.0.2.100 80 { # VIP\n lb_algo rr\n protocol TCP\n #persistence_timeout 50\n # the first\n real_server 10.0.0.1 80 {\n\
+        virtual_server 192.0.2.100 80 { # VIP\n lb_algo rr\n lb_kind NAT\n protocol TCP\n #persistence_timeout 50\n # the first\n real_server 10.0.0.1 80 {\n\
         TCP_CHECK {\n retry 3 # often\n }\n } # end\n real_server 10.0.0.2 80 { }\n}\nvrrp_instance V { # \"main\" # one\n interface eth0\n}\n";
     let page = converted(text);
-    let expected = "# From k.conf, by `relvs convert`.\n# The web\n\n\
+    let expected = "# From k.conf, by `relvs convert`.\n\
+        # These errors are left out, or taken as keepalived takes them: look at each before this is run.\n\
+        #   k.conf:24:1: error: V: there is no virtual address; add virtual_ipaddress, or no_virtual_ipaddress if that is meant\n\
+        #   k.conf:24:1: error: V: virtual_router_id is missing; add one from 1 to 255, the same on all routers; it is left out\n\n\
+        # The web\n\n\
         # The interfaces of clients and servers: name them here, or by `relvs run --interface`.\n# [director]\n# interfaces = [\"eth0\", \"eth1\"]\n\n\
         # global_defs: for all\n# router_id: its name\n# not of the service\n\n\
         # the site\n# is busy\n# virtual_server: VIP\n[[service]]\nlisten = \"192.0.2.100:80/tcp\"\nscheduler = \"rr\"\nmethod = \"nat\"\n\n\

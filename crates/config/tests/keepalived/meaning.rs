@@ -270,3 +270,30 @@ fn mistakes_of_virtual_routers_are_told() {
     let read = Keepalived::read(&memory(&[("k.conf", text)]), "k.conf", &host);
     assert_eq!((read.verdict, read.diagnostics.len(), said(&read.document).len()), (Verdict::Faulty, 1, 0));
 }
+
+#[test]
+fn what_stands_in_another_file_is_told_there() {
+    let main = "$REAL= \\\n real_server 10.0.0.9 80 { \\\n  wieght 2 \\\n  TCP_CHECK { } \\\n }\n\
+        include sites/*.conf\n~SEQ(N, 1, 2) vrrp_script s${N} { intervall 2 }\n";
+    let site = "virtual_server 192.0.2.100 80 {\n lb_algo rr\n lb_kind DR\n protocol TCP\n  real_server 10.0.0.11 80 { }\n $REAL\n delay_loop x\n}\n";
+    let files = memory(&[("k.conf", main), ("sites/a.conf", site), ("sites/b.conf", "\n lb_kind NAT\n")]);
+    let read = Keepalived::read(&files, "k.conf", &host());
+    let mut parsed = relvs_config::Parsed::of_keepalived(&read);
+    let said = |parsed: &relvs_config::Parsed| -> Vec<String> {
+        let place = |line: String| line.split(": ").next().unwrap_or_default().to_owned();
+        parsed.diagnostics.iter().map(|line| place(line.to_string())).collect()
+    };
+    // The line of a definition is told where it is written, that of a sequence once; scripts without a program at their own lines.
+    let mut expected =
+        vec!["k.conf:3:3", "k.conf:7:15", "k.conf:7:15", "k.conf:7:35", "sites/a.conf:7:13", "sites/b.conf:2:2"];
+    assert_eq!(said(&parsed), expected);
+    // What is only found later is told where the service and the server are written.
+    let (service, server) = (parsed.at_service(0), parsed.at_server(0, 0));
+    assert_eq!((parsed.state.services.len(), parsed.state.services[0].servers.len()), (1, 2));
+    parsed.error(parsed.at_server(0, 1), "it is far away", None);
+    parsed.error(server, "nobody answers", None);
+    parsed.error(service, "the VIP is another's", None);
+    expected.splice(0..0, ["k.conf:2:2"]);
+    expected.splice(5..5, ["sites/a.conf:1:1", "sites/a.conf:5:3"]);
+    assert_eq!(said(&parsed), expected);
+}
