@@ -1,18 +1,16 @@
 //! What `POST /v1/differences` takes and answers.
 
-use relvs_model::{health::Notify, vrrp::Settings};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// What a file says that no request changes, and a reload of the director's own file does.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(default)]
+/// A file, for what it says of virtual routers and of who is told: no request changes that, a reload of the director's own file
+/// does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Beside {
-    /// Who is told of everything.
-    pub notify: Notify,
-    /// The virtual routers.
-    pub vrrp: Settings,
-    /// It is keepalived.conf: whom `notify` does not name is told as now.
+    /// relvs.toml.
+    pub toml: String,
+    /// It is made of keepalived.conf, which cannot say everything: whom it does not name is told as now.
+    #[serde(default)]
     pub partial: bool,
 }
 

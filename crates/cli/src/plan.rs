@@ -4,8 +4,8 @@
 use crate::outcome::{self, Making};
 use clap::Args;
 use relvs_api::{Beside, Client, Code, Configuration, Error, How, Outcome};
-use relvs_config::{Format, keepalived::Verdict};
-use relvs_model::{State, Timeouts};
+use relvs_config::{Format, keepalived::Verdict, relvs_toml};
+use relvs_model::Timeouts;
 use serde::Serialize;
 use std::{
     fs,
@@ -110,12 +110,11 @@ fn read(file: &Path, client: &Client) -> Result<(Configuration, Beside), ExitCod
     let parsed = relvs_config::parse_toml_bytes(&name, &bytes);
     let lines: Vec<String> = parsed.diagnostics.iter().map(ToString::to_string).collect();
     let refused = super::complain(&lines);
-    if parsed.has_errors() { Err(refused) } else { Ok(parts(parsed.state, false)) }
-}
-
-fn parts(mut state: State, partial: bool) -> (Configuration, Beside) {
-    let (notify, vrrp) = (std::mem::take(&mut state.notify), std::mem::take(&mut state.vrrp));
-    (state.into(), Beside { notify, vrrp, partial })
+    if parsed.has_errors() {
+        return Err(refused);
+    }
+    let toml = String::from_utf8_lossy(&bytes).into_owned();
+    Ok((parsed.state.into(), Beside { toml, partial: false }))
 }
 
 /// What keepalived.conf asks for, with what it cannot say as it is in force. As keepalived, it goes on without what is wrong,
@@ -127,7 +126,8 @@ fn keepalived(file: &Path, client: &Client) -> Result<(Configuration, Beside), E
     if read.verdict == Verdict::Fatal {
         return Err(refused);
     }
-    let (Configuration { timeouts, services, .. }, beside) = parts(read.state, true);
+    let beside = Beside { toml: relvs_toml(&read, &[]), partial: true };
+    let Configuration { timeouts, services, .. } = read.state.into();
     let mut wanted = client.configuration().map_err(|error| super::complain(&[error.to_string()]))?;
     wanted.services = services;
     if timeouts != Timeouts::default() {

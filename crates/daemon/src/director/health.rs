@@ -10,11 +10,11 @@ use crate::{
     health::{Notifier, Prober, Voice},
     metrics::Checked,
 };
-use relvs_api::Beside;
 use relvs_control::Desired;
 use relvs_model::{
     Edit, Server, Service, ServiceKey,
     health::{Event, Notify, Outcome, ServiceStatus},
+    vrrp,
 };
 use relvs_proto::health::{Actions, Input, Memory, Monitor, ProbeId};
 use std::{
@@ -258,15 +258,15 @@ impl Director {
     }
 
     /// How what no request changes differs from what is in force, a line each.
-    pub(crate) fn differences(&self, beside: Beside) -> Vec<String> {
-        let Beside { mut notify, vrrp, partial } = beside;
+    /// With `partial` whom `notify` does not name is told as now.
+    pub(crate) fn differences(&self, mut notify: Notify, vrrp: &vrrp::Settings, partial: bool) -> Vec<String> {
         let told = &self.health.told;
         if partial {
             notify.fifo = notify.fifo.or_else(|| told.fifo.clone());
             notify.mail = notify.mail.or_else(|| told.mail.clone());
             notify.webhooks.clone_from(&told.webhooks);
         }
-        self.routers.changes(&vrrp).into_iter().chain(told.changes(&notify)).collect()
+        self.routers.changes(vrrp).into_iter().chain(told.changes(&notify)).collect()
     }
 
     /// From now on the machines are these, whose effects are in force.

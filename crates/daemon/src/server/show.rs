@@ -9,6 +9,8 @@ use super::{
 use crate::director::Director;
 use axum::{body::Body, extract::State, response::IntoResponse as _};
 use relvs_api::{Beside, Code, Configuration, Differences, Failure, Status};
+use relvs_config::parse_toml;
+use tokio::task::spawn_blocking;
 
 /// What the director does at this moment.
 #[utoipa::path(get, path = "/v1/status", responses(
@@ -46,15 +48,21 @@ pub(super) async fn configuration(State(asker): State<Asker>) -> Answer {
 /// How a file differs from what is in force, in what no request changes: virtual routers, and who is told. Nothing changes; a
 /// reload brings the director's own file into force.
 #[utoipa::path(post, path = "/v1/differences",
-    request_body(content = Beside, example = json!({"vrrp": {"instances": [
-        {"name": "web", "interface": "eth0", "router_id": 51, "addresses": [{"address": "192.0.2.100", "prefix": 24}]}]}})),
+    request_body(content = Beside, example = json!({"toml": "[notify]\nfifo = \"/run/relvs/events\"\n"})),
     responses(
         (status = 200, description = "what would change, a line each", body = Differences),
-        (status = 400, description = "it cannot be read", body = Failure),
+        (status = 400, description = "the request cannot be read", body = Failure),
         (status = 413, description = "it is too large", body = Failure),
+        (status = 422, description = "the file is wrong", body = Failure),
         (status = "default", description = "why not", body = Failure),
     ))]
 pub(super) async fn differences(State(asker): State<Asker>, request: Body) -> Answer {
-    let beside: Beside = body(request).await?;
-    json(ask(&asker, move |director| Differences { lines: director.differences(beside) }).await?).await
+    let Beside { toml, partial } = body(request).await?;
+    let read = spawn_blocking(move || parse_toml("relvs.toml", &toml)).await.map_err(failed)?;
+    if read.has_errors() {
+        let errors = read.diagnostics.iter().map(ToString::to_string).collect();
+        return Err(Failure { errors, ..Failure::new(Code::Refused, "") }.into());
+    }
+    let (notify, vrrp) = (read.state.notify, read.state.vrrp);
+    json(ask(&asker, move |director| Differences { lines: director.differences(notify, &vrrp, partial) }).await?).await
 }
