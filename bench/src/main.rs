@@ -5,6 +5,7 @@
 //! docs/performance.md says what the numbers mean.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line program")]
 
+mod beside;
 mod case;
 mod frame;
 mod measure;
@@ -14,7 +15,7 @@ mod wrapper;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use case::Case;
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use measure::Bench;
 use report::{Machine, Report};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
@@ -22,8 +23,10 @@ use std::path::PathBuf;
 
 /// Nanoseconds per packet of the BPF programs, with their floors
 #[derive(Parser)]
-#[command(name = "relvs-bench", bin_name = "./x bench")]
+#[command(name = "relvs-bench", bin_name = "./x bench", args_conflicts_with_subcommands = true)]
 struct Arguments {
+    #[command(subcommand)]
+    other: Option<Other>,
     /// Only cases whose name contains one of these words, separated by commas; the floors always
     #[arg(long, value_name = "WORDS", value_delimiter = ',')]
     filter: Vec<String>,
@@ -47,8 +50,16 @@ struct Arguments {
     list: bool,
 }
 
+#[derive(Subcommand)]
+enum Other {
+    Beside(beside::Arguments),
+}
+
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
+    if let Some(Other::Beside(arguments)) = &arguments.other {
+        return beside::run(arguments);
+    }
     let wanted = |name: &str| arguments.filter.is_empty() || arguments.filter.iter().any(|word| name.contains(word));
     let cases: Vec<Case> = case::all().into_iter().filter(|case| case.is_floor() || wanted(&case.name)).collect();
     if arguments.list {
@@ -93,14 +104,19 @@ fn object(file: Option<PathBuf>) -> Result<Vec<u8>> {
 
 /// Keeps this thread on one CPU.
 fn pin(wanted: Option<usize>) -> Result<usize> {
-    let allowed = sched_getaffinity(None).context("cannot read the allowed CPUs")?;
-    let cpu = match wanted {
-        Some(cpu) if cpu < CpuSet::MAX_CPU && allowed.is_set(cpu) => cpu,
-        Some(cpu) => bail!("--cpu {cpu}: no CPU that this process may use"),
-        None => (0..CpuSet::MAX_CPU).rfind(|&cpu| allowed.is_set(cpu)).context("no CPU is allowed")?,
-    };
+    let cpu = allowed(wanted)?;
     let mut only = CpuSet::new();
     only.set(cpu);
     sched_setaffinity(None, &only).with_context(|| format!("cannot stay on CPU {cpu}"))?;
     Ok(cpu)
+}
+
+/// The CPU that is wanted, or the last one that this process may use.
+fn allowed(wanted: Option<usize>) -> Result<usize> {
+    let allowed = sched_getaffinity(None).context("cannot read the allowed CPUs")?;
+    match wanted {
+        Some(cpu) if cpu < CpuSet::MAX_CPU && allowed.is_set(cpu) => Ok(cpu),
+        Some(cpu) => bail!("--cpu {cpu}: no CPU that this process may use"),
+        None => (0..CpuSet::MAX_CPU).rfind(|&cpu| allowed.is_set(cpu)).context("no CPU is allowed"),
+    }
 }

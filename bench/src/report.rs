@@ -31,6 +31,18 @@ impl Machine {
             cpus: info.lines().filter(|line| line.starts_with("processor")).count(),
         })
     }
+
+    /// The CPU that was measured on.
+    pub(crate) fn cpu(&self) -> usize {
+        self.cpu
+    }
+}
+
+impl fmt::Display for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Machine { processor, kernel, cpu, cpus } = self;
+        write!(f, "{processor}, CPU {cpu} of {cpus}; Linux {kernel}")
+    }
 }
 
 /// A case's times, in nanoseconds per packet.
@@ -69,7 +81,8 @@ pub(crate) struct Report {
     cases: Vec<Line>,
 }
 
-fn median(times: &[f64]) -> f64 {
+/// The middle one, or the mean of the two in the middle.
+pub(crate) fn median(times: &[f64]) -> f64 {
     let mut times = times.to_vec();
     times.sort_by(f64::total_cmp);
     let middle = times.len() / 2;
@@ -117,8 +130,7 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Machine { processor, kernel, cpu, cpus } = &self.machine;
-        writeln!(f, "{processor}, CPU {cpu} of {cpus}; Linux {kernel}")?;
+        writeln!(f, "{}", self.machine)?;
         writeln!(
             f,
             "ns per packet: medians of {} rounds of {} packets; net of the wrapper around an empty program\n",

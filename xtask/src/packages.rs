@@ -48,6 +48,22 @@ const ORACLE: &[Need] = &[
     Need { program: "iptables-legacy", packages: &["iptables"], purpose: "its marks" },
 ];
 
+/// What relvs is measured beside, and the client that asks.
+const BESIDE: &[Need] = &[
+    Need { program: "ip", packages: &["iproute2"], purpose: "the lab's namespaces, links and routes" },
+    Need { program: "ethtool", packages: &["ethtool"], purpose: "the lab's links: checksum and receive offloads" },
+    Need { program: "sysctl", packages: &["procps"], purpose: "the lab's real servers: arp_ignore, rp_filter" },
+    Need { program: "nft", packages: &["nftables"], purpose: "the kernel's NAT to compare with" },
+    Need { program: "nginx", packages: &["nginx"], purpose: "real servers; its service is not started" },
+    Need {
+        program: "/usr/lib/nginx/modules/ngx_stream_module.so",
+        packages: &["libnginx-mod-stream"],
+        purpose: "nginx as a proxy to compare with",
+    },
+    Need { program: "haproxy", packages: &["haproxy"], purpose: "a proxy to compare with; its service is not started" },
+    Need { program: "wrk", packages: &["wrk"], purpose: "the client" },
+];
+
 /// Installs what is missing for building, testing or rebuilding the BPF object; for all of them without a name.
 pub(crate) fn setup(what: Option<&str>) -> Result<()> {
     match what {
@@ -59,12 +75,13 @@ pub(crate) fn setup(what: Option<&str>) -> Result<()> {
             bpf::toolchain().map(|_| ())
         }
         Some("oracle") => oracle(),
+        Some("beside") => programs(&[BUILD, BESIDE]),
         None => {
             programs(&[BUILD, TEST])?;
             oracle()?;
             bpf::toolchain().map(|_| ())
         }
-        Some(other) => bail!("setup: `{other}` is none of build, test, deb, oracle, bpf"),
+        Some(other) => bail!("setup: `{other}` is none of build, test, deb, oracle, bpf, beside"),
     }
 }
 
@@ -107,7 +124,7 @@ fi
 apt-get -o DPkg::Lock::Timeout=300 -qq update || echo 'apt-get update failed: going on with the lists that are here'
 apt-get -o DPkg::Lock::Timeout=300 -qq install -y --no-install-recommends "$@" </dev/null >/dev/null
 for package; do
-    case $package in nginx | prometheus | keepalived)
+    case $package in nginx | prometheus | keepalived | haproxy)
         if [ -d /run/systemd/system ]; then systemctl --quiet disable "$package"; fi ;;
     esac
 done
@@ -257,6 +274,6 @@ rustc-1.99:
 
     #[test]
     fn an_unknown_purpose_is_refused() {
-        assert!(setup(Some("everything")).unwrap_err().to_string().contains("build, test, deb, oracle, bpf"));
+        assert!(setup(Some("everything")).unwrap_err().to_string().contains("build, test, deb, oracle, bpf, beside"));
     }
 }

@@ -50,7 +50,7 @@ impl<'a> Progress<'a> {
     ///
     /// # Errors
     /// [`Interrupted`], or nobody reads what is said.
-    pub(super) fn step(&mut self, what: impl fmt::Display) -> Result<()> {
+    pub fn step(&mut self, what: impl fmt::Display) -> Result<()> {
         self.go_on()?;
         self.say(what)
     }
@@ -59,7 +59,7 @@ impl<'a> Progress<'a> {
     ///
     /// # Errors
     /// Nobody reads what is said.
-    pub(super) fn say(&mut self, what: impl fmt::Display) -> Result<()> {
+    pub fn say(&mut self, what: impl fmt::Display) -> Result<()> {
         writeln!(self.out, "{:5.1} s  {what}", self.begin.elapsed().as_secs_f64())?;
         Ok(self.out.flush()?)
     }
@@ -87,9 +87,11 @@ impl<'a> Progress<'a> {
         self.stop.load(Ordering::Relaxed)
     }
 
+    /// Ends what it is doing if it was asked to stop.
+    ///
     /// # Errors
     /// [`Interrupted`].
-    pub(super) fn go_on(&self) -> Result<()> {
+    pub fn go_on(&self) -> Result<()> {
         if self.is_interrupted() { Err(Interrupted.into()) } else { Ok(()) }
     }
 }

@@ -32,7 +32,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("relvs-lab", &["relvs-config", "relvs-model"]),
     ("relvs", &["relvs-api", "relvs-config", "relvs-daemon", "relvs-ipvsadm", "relvs-lab", "relvs-model"]),
-    ("relvs-bench", &["relvs-control", "relvs-core", "relvs-dataplane", "relvs-model"]),
+    ("relvs-bench", &["relvs-control", "relvs-core", "relvs-dataplane", "relvs-lab", "relvs-model"]),
     (
         "relvs-fuzz",
         &[
