@@ -3,6 +3,7 @@
 mod connection;
 mod content;
 mod curl;
+mod flood;
 mod http_server;
 mod load;
 mod nginx;
@@ -14,6 +15,7 @@ mod udp_exchange;
 mod udp_server;
 
 pub use curl::{CurlReply, curl};
+pub use flood::{Flood, Packets, RunningFlood};
 pub use load::{Amount, Load, RunningLoad};
 pub use nginx::{nginx_ill, nginx_server};
 pub use pattern::Pattern;

@@ -49,7 +49,11 @@ fn vacant<F: Family, T: Tables>(t: &T, zone: Zone, bucket: u32) -> usize {
     free
 }
 
-/// Claims a free record, or with `displace` one that may be given up, in the order of the key's places.
+/// Claims a free record, in the order of the key's places; or with `displace` one that may be given up, in turn.
+///
+/// Each claim raises one of a bucket's generations by one, so their sum says whose turn it is: under a flood a record
+/// stays until as many others have come as the bucket has places. Were it chosen by chance, one in four would fall to the
+/// very next packet, and with it many a handshake that only wants its last segment.
 #[inline(always)]
 fn claim_in<F: Family, T: Tables>(
     t: &T,
@@ -60,9 +64,15 @@ fn claim_in<F: Family, T: Tables>(
     displace: bool,
 ) -> Found<F::Bucket<T>> {
     let Some(bucket) = F::bucket(t, zone, bucket_index) else { return Found::NOTHING };
+    let mut turn = 0;
     let mut i = 0;
+    while displace && i < SLOTS {
+        turn += usize::from(control::generation(bucket.load(i * F::RECORD)));
+        i += 1;
+    }
+    i = 0;
     while i < SLOTS {
-        let slot = key.slot(i);
+        let slot = if displace { (turn + i) % SLOTS } else { key.slot(i) };
         let word = slot * F::RECORD;
         let seen = bucket.load(word);
         let phase = seen & PHASE;

@@ -149,3 +149,47 @@ fn unassured_templates_give_way_in_the_kernel() {
         }
     });
 }
+
+/// Handshakes during a flood of a full table; `packets` of the flood come between a client's SYN and its ACK. Gives how
+/// many of so many were cut off.
+fn cut_off(six: bool, method: u8, packets: u32, handshakes: u32) -> u32 {
+    let mut plan = plan(six, method);
+    plan.vips[0].netmask = 0;
+    let memory = Memory::new(Sizes { flows4: 4096, young4: 256, flows6: 4096, young6: 256, ..small() }, MULTIPLIERS);
+    plan.install(&memory);
+    let send = |from, flags| {
+        let mut bytes = Bytes { bytes: frame(six, from, flags), ingress: LO };
+        memory.director(&mut bytes)
+    };
+    let mut sent = 0;
+    let mut flood = |count: u32| {
+        for _ in 0..count {
+            send((stranger(six, sent), 6000), SYN);
+            sent += 1;
+        }
+    };
+    flood(4 * 1024);
+    let mut lost = 0;
+    for n in 0..handshakes {
+        let client = (remote(six, n as u8), 5000 + (n >> 8) as u16);
+        assert_eq!(send(client, SYN), Verdict::Transmit);
+        flood(packets);
+        match send(client, ACK) {
+            Verdict::Transmit => {}
+            Verdict::Pass(Reason::NoFlow) => lost += 1,
+            other @ (Verdict::Pass(_) | Verdict::Drop(_) | Verdict::Redirect(_) | Verdict::Next(_)) => {
+                panic!("{other:?}")
+            }
+        }
+    }
+    lost
+}
+
+/// A young table of 1,024 places is full of a flood, and goes on to be flooded. Chance would cut off one in seven.
+#[test]
+fn handshakes_survive_a_flood_of_a_seventh_of_the_table() {
+    for (six, method, packets) in [(false, DR, 150), (true, DR, 150), (false, NAT, 60), (true, NAT, 60)] {
+        let lost = cut_off(six, method, packets, 500);
+        assert!(lost <= 5, "{lost} of 500 were cut off: {six} {method}");
+    }
+}
