@@ -18,6 +18,7 @@ mod examples;
 mod explain;
 mod failing;
 mod faults;
+mod flood;
 mod health;
 mod icmp;
 mod ipvsadm;
