@@ -116,6 +116,9 @@ fn page(status: &Status) -> String {
         let _ =
             writeln!(out, "\ngroup {name} of {}: {state} for {}", members.join(", "), ago(status.now_ms, *since_ms));
     }
+    if status.restarts > 0 {
+        let _ = writeln!(out, "\nbegun anew {} times after a fault of relvs; the log says which", status.restarts);
+    }
     if status.unknown_router > 0 {
         let _ = writeln!(out, "\n{} adverts of virtual routers that are not configured", status.unknown_router);
     }

@@ -372,6 +372,7 @@ impl Director {
     /// Once a second: forgets flows whose time is over, counts the others, and does what is due.
     pub(crate) fn tick(&mut self) -> Result<(), Error> {
         let begin = Instant::now();
+        self.routers.tend();
         self.tell_routers();
         self.last = scan(&self.kernel, &self.timeouts)?;
         self.pass = begin.elapsed();

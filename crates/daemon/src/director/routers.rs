@@ -91,6 +91,19 @@ impl Routers {
         self.settings.changes(settings)
     }
 
+    /// Once a second: what has ended by a fault begins anew.
+    pub(super) fn tend(&mut self) {
+        let Some(running) = &mut self.running else { return };
+        match running.tend(&self.settings) {
+            Ok(false) => {}
+            Ok(true) => {
+                self.told.clear();
+                self.began = SystemTime::now();
+            }
+            Err(error) => tracing::error!("virtual routers: {error}"),
+        }
+    }
+
     fn go_on_with(&mut self, settings: &Settings) {
         self.settings.clone_from(settings);
         // What is tracked now may not have been before.
@@ -207,7 +220,12 @@ impl Director {
     pub(crate) fn shown_routers(&self) -> Result<Option<Status>, Error> {
         let Some(running) = &self.routers.running else { return Ok(None) };
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Ok(Some(running.status()?.at(u64::try_from(now.as_millis()).unwrap_or(u64::MAX))))
+        match running.status() {
+            Ok(status) => Ok(Some(status.at(u64::try_from(now.as_millis()).unwrap_or(u64::MAX)))),
+            // Until they have begun anew there are none, and everything else can be seen.
+            Err(crate::vrrp::Error::Ended) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// An operator wants something of a virtual router, of a group, or of all.

@@ -255,6 +255,8 @@ families! {
         Whole(|s, to| vrrp::value(s, to, |r| r.statistics.timer_late_max_us as f64 / 1e6));
     "relvs_vrrp_unknown_adverts_total" Counter &[], "Adverts of virtual routers that are not configured here.",
         Whole(vrrp::unknown);
+    "relvs_vrrp_restarts_total" Counter &[], "How often all virtual routers began anew, because they had ended by a fault of relvs.",
+        Whole(vrrp::restarts);
 
     "process_start_time_seconds" Gauge &[], "When the daemon started, in seconds since 1970.",
         Whole(|s, to| to(&[], s.started_s));

@@ -63,3 +63,10 @@ pub(super) fn unknown(snapshot: &Snapshot, to: Sink<'_>) {
         to(&[], status.unknown_router as f64);
     }
 }
+
+/// How often all of them began anew.
+pub(super) fn restarts(snapshot: &Snapshot, to: Sink<'_>) {
+    if let Some(status) = &snapshot.vrrp {
+        to(&[], status.restarts as f64);
+    }
+}

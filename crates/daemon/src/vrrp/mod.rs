@@ -19,7 +19,9 @@ use relvs_model::vrrp::{Settings, Status, TrackSource};
 use relvs_proto::vrrp::{Command, Notification, Outcome, Refused};
 use rustix::event::{EventfdFlags, eventfd};
 use std::{
-    sync::{Arc, mpsc},
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Mutex, PoisonError, mpsc},
     thread::JoinHandle,
 };
 use tell::Teller;
@@ -57,6 +59,34 @@ impl Error {
 /// Running virtual routers. Dropped without [`Self::stop`] they end at once, and say so by priority 0.
 #[derive(Debug)]
 pub struct Vrrp {
+    running: Running,
+    told: Hearer,
+    restarts: u64,
+}
+
+type Hear = dyn FnMut(&Notification) + Send;
+
+/// Who else wants to know.
+#[derive(Clone)]
+struct Hearer(Arc<Mutex<Hear>>);
+
+impl Hearer {
+    fn hear(&self, notification: &Notification) {
+        // Whoever panicked has not heard this one; it may hear the next.
+        let mut hear = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        hear(notification);
+    }
+}
+
+impl fmt::Debug for Hearer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hearer")
+    }
+}
+
+/// The threads.
+#[derive(Debug)]
+struct Running {
     line: Line,
     trackers: Option<Trackers>,
     teller: Option<Teller>,
@@ -69,47 +99,52 @@ impl Vrrp {
     /// thread, in order, and must not wait: it is for who else wants to know, and for mail ([`Notification::to_event`]).
     pub fn start(settings: &Settings, told: impl FnMut(&Notification) + Send + 'static) -> Result<Vrrp, Error> {
         check(settings)?;
-        let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
-        let wake = Arc::new(wake.map_err(|e| Error::socket("open an eventfd", e))?);
-        let (requests, received) = mpsc::channel();
-        // Opened here, so that what is not allowed is told to the caller.
-        let teller = Teller::start(settings)?;
-        let mut inside = Thread::open(settings, wake.clone(), received, Box::new(told), teller.voice())?;
-        let teller = Some(teller);
-        let line = Line { requests, wake };
-        let trackers = Some(Trackers::start(settings, line.clone())?);
-        let thread = std::thread::Builder::new().name("vrrp".into()).spawn(move || inside.run());
-        let thread = Some(thread.map_err(|e| Error::socket("start a thread", e))?);
-        Ok(Vrrp { line, trackers, teller, thread })
+        let told = Hearer(Arc::new(Mutex::new(told)));
+        Ok(Vrrp { running: Running::begin(settings, &told)?, told, restarts: 0 })
+    }
+
+    /// To be called now and then. Where one of the threads has ended by a fault of relvs all begin anew, with these settings,
+    /// and it is true: what this director's health is must be told again. An error is why they could not; the next call tries
+    /// again.
+    pub fn tend(&mut self, settings: &Settings) -> Result<bool, Error> {
+        if !self.running.has_ended() {
+            return Ok(false);
+        }
+        tracing::error!("virtual routers have ended by a fault of relvs: they begin anew");
+        self.running.end();
+        self.running = Running::begin(settings, &self.told)?;
+        self.restarts += 1;
+        Ok(true)
     }
 
     /// What can be seen of them.
     pub fn status(&self) -> Result<Status, Error> {
         let (answer, answered) = mpsc::sync_channel(1);
-        self.line.ask(Request::Status(answer))?;
-        answered.recv().map_err(|_| Error::Ended)
+        self.running.line.ask(Request::Status(answer))?;
+        let status = answered.recv().map_err(|_| Error::Ended)?;
+        Ok(Status { restarts: self.restarts, ..status })
     }
 
     /// An operator wants something of an instance or a group.
     pub fn command(&self, name: &str, command: Command) -> Result<Result<(), Refused>, Error> {
         let (answer, answered) = mpsc::sync_channel(1);
-        self.line.ask(Request::Command { name: name.to_owned(), command, answer })?;
+        self.running.line.ask(Request::Command { name: name.to_owned(), command, answer })?;
         answered.recv().map_err(|_| Error::Ended)
     }
 
-    /// What something that is tracked has come to: this director's own health. Interfaces, scripts, files and processes are
-    /// looked after here.
+    /// What something that is tracked has come to: this director's own health. Interfaces, scripts, files, processes and pings
+    /// are looked after here.
     pub fn tracked(&self, source: TrackSource, outcome: Outcome) -> Result<(), Error> {
-        self.line.ask(Request::Tracked { source, outcome })
+        self.running.line.ask(Request::Tracked { source, outcome })
     }
 
     /// Other settings: what has not changed goes on, and what cannot be leaves everything as it was.
     pub fn apply(&self, settings: &Settings) -> Result<(), Error> {
         check(settings)?;
         let (answer, answered) = mpsc::sync_channel(1);
-        self.line.ask(Request::Apply { settings: settings.clone(), answer })?;
+        self.running.line.ask(Request::Apply { settings: settings.clone(), answer })?;
         answered.recv().map_err(|_| Error::Ended)??;
-        if let Some(trackers) = &self.trackers {
+        if let Some(trackers) = &self.running.trackers {
             trackers.configure(settings);
         }
         Ok(())
@@ -118,11 +153,44 @@ impl Vrrp {
     /// The end: masters say that they leave. Those that hand over keep their addresses until another is heard, for little
     /// more than an interval. Waits for that, and up to 5 s for scripts.
     pub fn stop(mut self, hand_over: bool) {
-        let _ = self.line.ask(Request::Stop { hand_over });
-        self.join();
+        let _ = self.running.line.ask(Request::Stop { hand_over });
+        self.running.end();
+    }
+}
+
+impl Running {
+    fn begin(settings: &Settings, told: &Hearer) -> Result<Running, Error> {
+        let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
+        let wake = Arc::new(wake.map_err(|e| Error::socket("open an eventfd", e))?);
+        let (requests, received) = mpsc::channel();
+        // Opened here, so that what is not allowed is told to the caller.
+        let teller = Teller::start(settings)?;
+        let told = told.clone();
+        let told = Box::new(move |notification: &Notification| told.hear(notification));
+        let mut inside = Thread::open(settings, wake.clone(), received, told, teller.voice())?;
+        let teller = Some(teller);
+        let line = Line { requests, wake };
+        let trackers = Some(Trackers::start(settings, line.clone())?);
+        let run = move || {
+            if catch_unwind(AssertUnwindSafe(|| inside.run())).is_err() {
+                inside.give_up();
+            }
+        };
+        let thread = std::thread::Builder::new().name("vrrp".into()).spawn(run);
+        let thread = Some(thread.map_err(|e| Error::socket("start a thread", e))?);
+        Ok(Running { line, trackers, teller, thread })
     }
 
-    fn join(&mut self) {
+    /// Whether a thread is gone though nobody has told it to end.
+    fn has_ended(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+            || self.trackers.as_ref().is_none_or(Trackers::has_ended)
+            || self.teller.as_ref().is_none_or(Teller::has_ended)
+    }
+
+    /// Ends what has not ended yet, and waits for that.
+    fn end(&mut self) {
+        let _ = self.line.ask(Request::Stop { hand_over: false });
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
@@ -133,14 +201,13 @@ impl Vrrp {
     }
 }
 
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
 fn check(settings: &Settings) -> Result<(), Error> {
     let fatal = settings.problems().into_iter().find(|problem| problem.fatal);
     fatal.map_or(Ok(()), |problem| Err(Error::Settings(problem.to_string())))
-}
-
-impl Drop for Vrrp {
-    fn drop(&mut self) {
-        let _ = self.line.ask(Request::Stop { hand_over: false });
-        self.join();
-    }
 }

@@ -64,6 +64,11 @@ impl Teller {
         Ok(Teller { orders, thread })
     }
 
+    /// Whether it is gone.
+    pub(super) fn has_ended(&self) -> bool {
+        self.thread.as_ref().is_none_or(thread::JoinHandle::is_finished)
+    }
+
     pub(super) fn voice(&self) -> Voice {
         Voice(self.orders.clone())
     }

@@ -121,6 +121,12 @@ impl Thread {
         }
     }
 
+    /// After a fault: nobody says any more that we are master, so another soon is, and two must not answer for the addresses.
+    pub(super) fn give_up(&mut self) {
+        tracing::error!("the thread of the virtual routers has panicked: their addresses are removed");
+        addresses::clean(&mut self.network, &self.links, &self.settings);
+    }
+
     fn now(&self) -> Duration {
         self.began.elapsed()
     }

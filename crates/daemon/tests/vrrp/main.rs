@@ -7,6 +7,7 @@
 mod arbiter;
 mod claims;
 mod elections;
+mod fault;
 mod link;
 mod peer;
 mod routes;

@@ -21,6 +21,9 @@ pub struct Status {
     pub unknown_router: u64,
     /// Packets too short to say which virtual router they are about.
     pub too_short: u64,
+    /// How often they have begun anew, because they had ended by a fault of relvs. Counts begin anew as well.
+    #[serde(default)]
+    pub restarts: u64,
 }
 
 impl Status {

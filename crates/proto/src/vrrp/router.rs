@@ -129,6 +129,7 @@ impl Router {
             groups: self.groups.iter().map(group).collect(),
             unknown_router: self.unknown_router,
             too_short: self.too_short,
+            restarts: 0,
         }
     }
 

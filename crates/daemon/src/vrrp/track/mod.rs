@@ -14,13 +14,16 @@ use super::{Error, line::Line, links::all};
 use crate::health::{Probes, program::Programs};
 use claims::Place;
 use relvs_model::vrrp::{Settings, TrackFile, TrackPing, TrackProcess, TrackScript, TrackSource};
-use std::{collections::BTreeSet, os::fd::AsRawFd, sync::Arc, thread};
+use std::{collections::BTreeSet, os::fd::AsRawFd, sync::Arc, thread, time::Duration};
 use tokio::{
     io::unix::AsyncFd,
     sync::mpsc::{self, UnboundedReceiver, UnboundedSender},
     task::JoinHandle,
+    time::timeout,
 };
 
+/// Whether all tasks go on is looked at this often.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// Threads for what can only be waited for: files, and names of users.
 const BLOCKING_MAX: usize = 4;
 
@@ -59,6 +62,11 @@ impl Trackers {
         let trackers = Trackers { orders: Some(orders), thread };
         trackers.configure(settings);
         Ok(trackers)
+    }
+
+    /// Whether it is gone.
+    pub(super) fn has_ended(&self) -> bool {
+        self.thread.as_ref().is_none_or(thread::JoinHandle::is_finished)
     }
 
     /// Other settings: what they say the same of goes on undisturbed.
@@ -144,10 +152,21 @@ impl Drop for Task {
 async fn serve(line: &Line, mut orders: UnboundedReceiver<Vec<Watch>>) {
     let (programs, probes) = (Arc::new(Programs::default()), Arc::new(Probes::new()));
     let mut running: Vec<(Watch, Task)> = Vec::new();
-    while let Some(wanted) = orders.recv().await {
-        running.retain(|(watch, _)| wanted.contains(watch));
-        for watch in wanted {
-            if running.iter().any(|(other, _)| *other == watch) {
+    let mut wanted = Vec::new();
+    loop {
+        match timeout(LOOK_AGAIN, orders.recv()).await {
+            Ok(Some(new)) => wanted = new,
+            Ok(None) => return,
+            Err(_) => {}
+        }
+        running.retain(|(watch, task)| {
+            if task.0.is_finished() {
+                tracing::error!("tracking for virtual routers ended by a fault of relvs, and begins anew: {watch:?}");
+            }
+            wanted.contains(watch) && !task.0.is_finished()
+        });
+        for watch in &wanted {
+            if running.iter().any(|(other, _)| other == watch) {
                 continue;
             }
             let line = line.clone();
@@ -158,7 +177,7 @@ async fn serve(line: &Line, mut orders: UnboundedReceiver<Vec<Watch>>) {
                 Watch::Claims(place) => tokio::spawn(claims::listen(place, line)),
                 Watch::Processes(processes) => tokio::spawn(process::watch(processes, line)),
             };
-            running.push((watch, Task(task)));
+            running.push((watch.clone(), Task(task)));
         }
     }
 }
