@@ -5,8 +5,8 @@ use relvs_model::Network;
 use relvs_model::health::Script;
 use relvs_model::vrrp::{
     Announcements, InitialState, Instance, Notify, RouteAction, Settings, SyncGroup, TrackFile, TrackPing,
-    TrackProcess, TrackScript, TrackSource, Tracked, Unicast, UnicastPeer, Version, VirtualAddress, VirtualRoute,
-    VirtualRule,
+    TrackProcess, TrackScript, TrackSource, Tracked, Unicast, UnicastPeer, Version, VirtualAddress, VirtualMac,
+    VirtualRoute, VirtualRule,
 };
 
 /// A virtual router that can be, with more keys.
@@ -75,6 +75,9 @@ v3_checksum_as_v2 = true
 lower_prio_no_advert = true
 higher_prio_send_advert = true
 owner_ignore_adverts = true
+virtual_mac = true
+virtual_mac_interface = \"web.51\"
+virtual_mac_adverts = false
 down_timer_adverts = 5
 announcements = { repeat = 1, delay = \"2s\", refresh = \"60s\", refresh_repeat = 3, lower_prio_repeat = 4, lower_prio_delay = 5, \
         garp_interval = \"6ms\", gna_interval = \"7ms\" }
@@ -129,6 +132,7 @@ address = \"10.0.0.11\"");
         lower_prio_no_advert: true,
         higher_prio_send_advert: true,
         owner_ignore_adverts: true,
+        virtual_mac: Some(VirtualMac { interface: Some("web.51".into()), from_base: true }),
         down_timer_adverts: 5,
         announcements: Announcements {
             repeat: 1,
@@ -454,5 +458,28 @@ fn mistakes_about_others_are_told_at_their_place() {
     bad(
         &ping("address = \"192.0.2.100\""),
         &["f:6:11: error: `arbiter`: ping g asks a virtual address, which the master has itself; name another"],
+    );
+}
+
+#[test]
+fn a_virtual_mac() {
+    let of = |text: &str| good(&one(text)).state.vrrp.instances[0].virtual_mac.clone();
+    assert_eq!(of("virtual_mac = true"), Some(VirtualMac::default()));
+    assert_eq!(of("virtual_mac = false\nvirtual_mac_interface = \"web\""), None);
+    bad(
+        &one("virtual_mac_adverts = false"),
+        &["f:6:23: error: `virtual_mac_adverts` needs `virtual_mac = true`; write it, or remove this"],
+    );
+    let second = "[[vrrp.instance]]\nname = \"other\"\ninterface = \"eth1\"\nid = 51\naddresses = \"192.0.2.101\"\n\
+                  virtual_mac = true\n";
+    bad(
+        &(one("virtual_mac = true") + second),
+        &["f:12:15: error: `virtual_mac`: web has an interface vrrp.51 already; give this one another name"],
+    );
+    bad(
+        &one("virtual_mac = true\nunicast_peers = \"192.0.2.2\""),
+        &[
+            "f:6:15: warning: `virtual_mac`: adverts to unicast peers come from the interface's own MAC address; write `virtual_mac_adverts = false`",
+        ],
     );
 }

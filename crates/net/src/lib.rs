@@ -19,6 +19,8 @@ mod error;
 mod events;
 mod features;
 mod link;
+mod macvlan;
+mod multicast;
 #[cfg(feature = "namespace")]
 pub mod namespace;
 pub mod ndp;
@@ -29,6 +31,7 @@ mod policy;
 mod probe;
 mod resolve;
 mod route;
+mod switches;
 pub mod sysctl;
 mod wait;
 
@@ -41,11 +44,13 @@ pub use error::Error;
 pub use events::{Event, Events};
 pub use features::{XdpFeatures, xdp_features};
 pub use link::{Link, VethPeer, Vlan};
+pub use multicast::Multicast;
 pub use neighbour::{Neighbour, NeighbourState};
 pub use policy::{NewRoute, NewRule};
 pub use probe::{arp_probe, nd_probe, probe};
 pub use resolve::{NextHop, Resolution};
 pub use route::{Route, RouteKind};
+pub use switches::Switch;
 
 /// A link-layer address as it stands in an Ethernet header.
 pub type Mac = [u8; 6];

@@ -98,6 +98,7 @@ impl Keepalived {
                 }
             }
         }
+        settings.name_virtual_interfaces();
         let names: BTreeSet<String> = settings.instances.iter().map(|instance| instance.name.clone()).collect();
         for statement in &all.groups {
             if let Some(group) = vrrp::group(statement, &sources, &globals, &names, &mut reading)

@@ -108,6 +108,25 @@ pub static INSTANCE: Table = Table {
         ),
         key!("no_addresses", Kind::Boolean, NO, "It has no addresses on purpose."),
         key!(
+            "virtual_mac",
+            Kind::Boolean,
+            NO,
+            "The addresses are at a MAC address that goes with them from master to master: 00:00:5e:00:01 and the number, or \
+                00:00:5e:00:02 for IPv6. It is on an interface of its own, which is up on the master."
+        ),
+        key!(
+            "virtual_mac_interface",
+            Kind::Text { what: "an interface's name", examples: &["vrrp.51"] },
+            Without::Words("`vrrp.` and the number"),
+            "How the interface with the virtual MAC address is called; up to 15 bytes."
+        ),
+        key!(
+            "virtual_mac_adverts",
+            Kind::Boolean,
+            Without::Words("`true`"),
+            "Adverts come from the virtual MAC address too, by which switches learn where it is. Those to unicast peers never do."
+        ),
+        key!(
             "priority",
             Kind::Integer { least: 1, most: 255 },
             Without::Is(|| usual().priority.to_string()),

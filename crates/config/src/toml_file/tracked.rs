@@ -49,7 +49,7 @@ pub(super) fn ping(section: &Section<'_>, report: &mut Report) -> TrackPing {
     if section.get("address").is_none() {
         section.missing("address", "address = \"192.0.2.254\"", report);
     }
-    let (from, interface) = (own_address(section, "from", report), interface(section, report));
+    let (from, interface) = (own_address(section, "from", report), interface(section, "interface", report));
     if let Some(address) = address {
         let span = section.get("address").map_or(section.span.clone(), toml::Spanned::span);
         if from.is_some_and(|from| from.is_ipv6() != address.is_ipv6()) {

@@ -17,7 +17,7 @@ use relvs_model::ServiceKey;
 use relvs_model::health::Script;
 use relvs_model::vrrp::{
     Announcements, InitialState, Instance, Notify, Problem, Settings, SyncGroup, TrackFile, TrackProcess, TrackScript,
-    Unicast, UnicastPeer, Version, VirtualAddress,
+    Unicast, UnicastPeer, Version, VirtualAddress, VirtualMac,
 };
 use std::net::IpAddr;
 use toml::de::DeValue;
@@ -174,7 +174,7 @@ fn instance(section: &Section<'_>, services: Option<&[ServiceKey]>, report: &mut
     section.finish(report);
     let usual = Instance::default();
     let name = required(section, "name", "name = \"web\"", report);
-    let interface = interface(section, report);
+    let interface = interface(section, "interface", report);
     if interface.is_none() && section.get("interface").is_none() {
         section.missing("interface", "interface = \"eth0\"", report);
     }
@@ -206,6 +206,7 @@ fn instance(section: &Section<'_>, services: Option<&[ServiceKey]>, report: &mut
         }
         Given::Is(true, _) | Given::Absent | Given::Wrong => usual.accept,
     };
+    let virtual_mac = virtual_mac(section, report);
     let mut flag = |key, usual| section.boolean(key, report).or(usual).unwrap_or(usual);
     Instance {
         name,
@@ -216,6 +217,7 @@ fn instance(section: &Section<'_>, services: Option<&[ServiceKey]>, report: &mut
         routes,
         rules,
         no_addresses: flag("no_addresses", false),
+        virtual_mac,
         accept,
         strict: flag("strict", false),
         skip_check_adv_addr: flag("skip_check_adv_addr", false),
@@ -257,9 +259,23 @@ fn group(section: &Section<'_>, services: Option<&[ServiceKey]>, report: &mut Re
     }
 }
 
+/// The virtual MAC address, and what is said of it.
+fn virtual_mac(section: &Section<'_>, report: &mut Report) -> Option<VirtualMac> {
+    let wanted = section.boolean("virtual_mac", report).or(false).unwrap_or(false);
+    let interface = interface(section, "virtual_mac_interface", report);
+    let adverts = section.boolean("virtual_mac_adverts", report).or(true).unwrap_or(true);
+    for key in ["virtual_mac_interface", "virtual_mac_adverts"] {
+        if let Some(value) = section.get(key).filter(|_| !wanted && section.get("virtual_mac").is_none()) {
+            let fault = Fault::new(format!("`{key}` needs `virtual_mac = true`"));
+            report.error(&value.span(), fault.help("write it, or remove this"));
+        }
+    }
+    wanted.then_some(VirtualMac { interface, from_base: !adverts })
+}
+
 /// The name of an interface.
-pub(super) fn interface(section: &Section<'_>, report: &mut Report) -> Option<String> {
-    let Given::Is(name, span) = section.string("interface", report) else { return None };
+pub(super) fn interface(section: &Section<'_>, key: &'static str, report: &mut Report) -> Option<String> {
+    let Given::Is(name, span) = section.string(key, report) else { return None };
     match interface_name(name) {
         Ok(()) => Some(name.to_owned()),
         Err(fault) => {
@@ -365,7 +381,7 @@ fn in_full(section: &Section<'_>, report: &mut Report) -> Option<VirtualAddress>
         Given::Absent | Given::Wrong => None,
     };
     Some(VirtualAddress {
-        interface: interface(section, report),
+        interface: interface(section, "interface", report),
         label,
         scope,
         no_prefix_route: section.boolean("no_prefix_route", report).or(false).unwrap_or(false),

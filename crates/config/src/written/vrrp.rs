@@ -100,6 +100,11 @@ fn instance(instance: &Instance) -> Table {
         table.value("rules", array(instance.rules.iter().map(rule)));
     }
     table.flag("no_addresses", instance.no_addresses);
+    if let Some(own) = &instance.virtual_mac {
+        table.flag("virtual_mac", true);
+        table.maybe("virtual_mac_interface", own.interface.as_ref());
+        table.unless(true, "virtual_mac_adverts", !own.from_base);
+    }
     table.flag("nopreempt", instance.nopreempt);
     table.time("preempt_delay", instance.preempt_delay_ms, 0);
     table.maybe("auth_pass", instance.auth_pass.as_ref());

@@ -5,7 +5,7 @@ use relvs_config::keepalived::{Keepalived, Support, Verdict};
 use relvs_model::{
     Method, Protocol, Scheduler, Service,
     health::{Check, HttpVersion, Probe, Script, ServerHealth, ServiceHealth},
-    vrrp::{InitialState, TrackSource, Version},
+    vrrp::{InitialState, Instance, TrackSource, Version},
 };
 
 fn read(text: &str) -> Keepalived {
@@ -235,6 +235,42 @@ fn the_least_of_gratuitous_arp_is_what_holds_where_nothing_is_said() {
     assert_eq!(taken("vrrp_garp_master_repeat 3\nvrrp_min_garp"), (0, 3, 0));
     assert_eq!(taken("vrrp_min_garp\nvrrp_min_garp false"), (0, 1, 0));
     assert_eq!(taken("vrrp_min_garp false"), (5_000, 5, 1));
+}
+
+#[test]
+fn virtual_macs_have_keepaliveds_names() {
+    let instance = |name: &str, id: u8, address: &str, lines: &str| {
+        format!(
+            "vrrp_instance {name} {{\n state BACKUP\n interface eth0\n virtual_router_id {id}\n {lines}\n virtual_ipaddress {{\n {address}\n }}\n}}\n"
+        )
+    };
+    let (four, six) = ("192.0.2.1", "fe80::1");
+    let read = fine(
+        &[
+            instance("A", 51, four, "use_vmac"),
+            instance("B", 51, six, "use_vmac"),
+            instance("C", 52, four, "use_vmac web\n vmac_xmit_base"),
+            instance("D", 53, four, ""),
+        ]
+        .concat(),
+    );
+    let names = read.state.vrrp.instances.iter().map(Instance::virtual_interface);
+    let expected = ["vrrp.51", "vrrp6.51", "web"].map(|name| Some(name.to_owned()));
+    assert_eq!(names.collect::<Vec<_>>(), [&expected[..], &[None]].concat());
+    let from_base = read.state.vrrp.instances[2].virtual_mac.as_ref().is_some_and(|own| own.from_base);
+    assert!(from_base);
+    let text = instance("E", 54, four, "use_vmac 00:00:5e:00:01:99\n unicast_peer {\n 192.0.2.9\n }")
+        + &instance("F", 55, four, "vmac_xmit_base")
+        + &instance("G", 56, four, "use_vmac an.interface.of.17");
+    assert_eq!(
+        faults(&text),
+        [
+            "k.conf:1:1: error: E: unicast with use_vmac needs vmac_xmit_base; write it; it is taken as written",
+            "k.conf:5:11: warning: `00:00:5e:00:01:99` is not taken: a virtual router has one MAC address; leave it out; its number says which",
+            "k.conf:17:2: error: vmac_xmit_base does nothing without use_vmac; write `use_vmac`, or remove it",
+            "k.conf:26:11: error: `an.interface.of.17` cannot be the name of an interface; choose one of up to 15 bytes; it is left out",
+        ]
+    );
 }
 
 #[test]

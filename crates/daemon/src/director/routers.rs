@@ -5,10 +5,15 @@
 //! to have.
 
 use super::{Director, Error};
-use crate::{files, health::Voice, vrrp::Vrrp};
+use crate::{
+    files,
+    health::Voice,
+    vrrp::{Vrrp, remove_virtual_mac},
+};
+use relvs_dataplane::{VirtualMacs, answer_for_none};
 use relvs_model::{
     ServiceKey,
-    vrrp::{Settings, Status, TrackSource, Version, VirtualAddress},
+    vrrp::{Instance, Settings, Status, TrackSource, Version, VirtualAddress},
 };
 use relvs_net::Network;
 use relvs_proto::vrrp::{Command, Notification, Outcome, Refused};
@@ -35,25 +40,36 @@ pub(super) struct Routers {
     settings: Settings,
     /// What they were told of the director's health.
     told: BTreeMap<TrackSource, bool>,
+    /// Tells the programs which virtual MAC addresses are this machine's.
+    macs: VirtualMacs,
     path: PathBuf,
 }
 
 impl Routers {
     /// None yet.
-    pub(super) fn new(run_dir: &Path) -> Self {
-        let path = run_dir.join(FILE);
-        Routers { running: None, began: SystemTime::now(), settings: Settings::default(), told: BTreeMap::new(), path }
+    pub(super) fn new(run_dir: &Path, macs: VirtualMacs) -> Self {
+        let (path, told) = (run_dir.join(FILE), BTreeMap::new());
+        Routers { running: None, began: SystemTime::now(), settings: Settings::default(), told, macs, path }
     }
 
     /// Starts them; `voice` tells those who are told of everything.
     fn start(&mut self, settings: &Settings, voice: Voice) -> Result<(), Error> {
+        let macs = self.macs.clone();
+        let answers = move |index, is_ipv6, router_id, on| {
+            if let Err(other) = macs.answer_for(index, is_ipv6, router_id, on) {
+                tracing::error!(
+                    "interface #{index}: its index shares a place with that of #{other}, which is served: packets to the \
+                     virtual MAC of virtual router {router_id} are not forwarded"
+                );
+            }
+        };
         let told = move |notification: &Notification| {
             tracing::info!("virtual router: {notification}");
             if let Some(event) = notification.to_event() {
                 voice.tell(event);
             }
         };
-        (self.running, self.began) = (Some(Vrrp::start(settings, told)?), SystemTime::now());
+        (self.running, self.began) = (Some(Vrrp::start_with(settings, told, answers)?), SystemTime::now());
         Ok(())
     }
 
@@ -169,6 +185,7 @@ impl Routers {
 impl Director {
     /// Begins with the virtual routers: what they give this machine is served already.
     pub(super) fn begin_routers(&mut self, settings: &Settings) -> Result<(), Error> {
+        answer_for_none(&self.kernel);
         self.routers.begin(settings, self.health.voice())?;
         self.tell_routers();
         Ok(())
@@ -257,10 +274,16 @@ impl Director {
 fn remove(before: &Settings, settings: &Settings) -> Result<(), Error> {
     let kept: BTreeSet<(String, IpAddr)> = placed(settings).map(|(name, one)| (name, one.address)).collect();
     let left: Vec<_> = placed(before).filter(|(name, one)| !kept.contains(&(name.clone(), one.address))).collect();
-    if left.is_empty() {
+    if left.is_empty() && before.instances.iter().all(|instance| instance.virtual_mac.is_none()) {
         return Ok(());
     }
     let mut network = Network::open()?;
+    let kept: BTreeSet<String> = settings.instances.iter().filter_map(Instance::virtual_interface).collect();
+    for name in before.instances.iter().filter_map(Instance::virtual_interface).filter(|name| !kept.contains(name)) {
+        if let Err(error) = remove_virtual_mac(&mut network, &name) {
+            tracing::error!("{error}");
+        }
+    }
     let links = network.links()?;
     for (name, one) in left {
         let Some(link) = links.iter().find(|link| link.name == name) else { continue };
@@ -277,7 +300,7 @@ fn remove(before: &Settings, settings: &Settings) -> Result<(), Error> {
 fn placed(settings: &Settings) -> impl Iterator<Item = (String, VirtualAddress)> {
     settings.instances.iter().flat_map(|instance| {
         let all = instance.addresses.iter().chain(&instance.excluded);
-        let place = |one: &VirtualAddress| (one.interface.as_ref().unwrap_or(&instance.interface).clone(), one.clone());
+        let place = |one: &VirtualAddress| (instance.interface_of(one), one.clone());
         all.map(place).collect::<Vec<_>>()
     })
 }

@@ -45,6 +45,7 @@ impl Links {
         }
         for instance in &settings.instances {
             names.insert(instance.interface.clone());
+            names.extend(instance.virtual_interface());
             names.extend(instance.routes.iter().filter_map(|route| route.interface.clone()));
             for address in all(instance) {
                 names.extend(address.interface.clone());

@@ -13,6 +13,7 @@ mod socket;
 mod tell;
 mod thread;
 mod track;
+mod virtual_mac;
 
 use line::Line;
 use relvs_model::vrrp::{Settings, Status, TrackSource};
@@ -27,6 +28,8 @@ use std::{
 use tell::Teller;
 use thread::{Request, Thread};
 use track::Trackers;
+use virtual_mac::Answers;
+pub(crate) use virtual_mac::remove as remove_virtual_mac;
 
 /// Why virtual routers could not begin, or the thread was lost.
 #[derive(Debug, thiserror::Error)]
@@ -60,7 +63,7 @@ impl Error {
 #[derive(Debug)]
 pub struct Vrrp {
     running: Running,
-    told: Hearer,
+    hearer: Hearer,
     restarts: u64,
 }
 
@@ -68,12 +71,15 @@ type Hear = dyn FnMut(&Notification) + Send;
 
 /// Who else wants to know.
 #[derive(Clone)]
-struct Hearer(Arc<Mutex<Hear>>);
+struct Hearer {
+    told: Arc<Mutex<Hear>>,
+    answers: Answers,
+}
 
 impl Hearer {
     fn hear(&self, notification: &Notification) {
         // Whoever panicked has not heard this one; it may hear the next.
-        let mut hear = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut hear = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         hear(notification);
     }
 }
@@ -98,9 +104,20 @@ impl Vrrp {
     /// FIFO that they name. Addresses that an earlier process has left behind are removed first. `told` is called in the
     /// thread, in order, and must not wait: it is for who else wants to know, and for mail ([`Notification::to_event`]).
     pub fn start(settings: &Settings, told: impl FnMut(&Notification) + Send + 'static) -> Result<Vrrp, Error> {
+        Self::start_with(settings, told, |_, _, _, _| {})
+    }
+
+    /// The same. `answers` is called in the thread, and must not wait, before this machine becomes master of a virtual router
+    /// with a MAC address of its own, and after: with an interface's index, whether it is IPv6, the virtual router's number, and
+    /// whether frames to it are this machine's.
+    pub fn start_with(
+        settings: &Settings,
+        told: impl FnMut(&Notification) + Send + 'static,
+        answers: impl Fn(u32, bool, u8, bool) + Send + Sync + 'static,
+    ) -> Result<Vrrp, Error> {
         check(settings)?;
-        let told = Hearer(Arc::new(Mutex::new(told)));
-        Ok(Vrrp { running: Running::begin(settings, &told)?, told, restarts: 0 })
+        let hearer = Hearer { told: Arc::new(Mutex::new(told)), answers: Arc::new(answers) };
+        Ok(Vrrp { running: Running::begin(settings, &hearer)?, hearer, restarts: 0 })
     }
 
     /// To be called now and then. Where one of the threads has ended by a fault of relvs all begin anew, with these settings,
@@ -112,7 +129,7 @@ impl Vrrp {
         }
         tracing::error!("virtual routers have ended by a fault of relvs: they begin anew");
         self.running.end();
-        self.running = Running::begin(settings, &self.told)?;
+        self.running = Running::begin(settings, &self.hearer)?;
         self.restarts += 1;
         Ok(true)
     }
@@ -159,15 +176,15 @@ impl Vrrp {
 }
 
 impl Running {
-    fn begin(settings: &Settings, told: &Hearer) -> Result<Running, Error> {
+    fn begin(settings: &Settings, hearer: &Hearer) -> Result<Running, Error> {
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
         let wake = Arc::new(wake.map_err(|e| Error::socket("open an eventfd", e))?);
         let (requests, received) = mpsc::channel();
         // Opened here, so that what is not allowed is told to the caller.
         let teller = Teller::start(settings)?;
-        let told = told.clone();
+        let (told, answers) = (hearer.clone(), hearer.answers.clone());
         let told = Box::new(move |notification: &Notification| told.hear(notification));
-        let mut inside = Thread::open(settings, wake.clone(), received, told, teller.voice())?;
+        let mut inside = Thread::open(settings, wake.clone(), received, told, teller.voice(), answers)?;
         let teller = Some(teller);
         let line = Line { requests, wake };
         let trackers = Some(Trackers::start(settings, line.clone())?);

@@ -23,6 +23,7 @@ const GROUP_6: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x12);
 const IPV4_HEADER: usize = 20;
 
 /// A packet without its IP header.
+#[derive(Debug)]
 pub(super) struct Received {
     pub(super) source: IpAddr,
     pub(super) destination: IpAddr,
@@ -35,6 +36,8 @@ pub(super) struct Sockets {
     index: u32,
     is_ipv6: bool,
     name: String,
+    /// The interface that adverts are for, and whose adverts alone are heard, on the interface of a virtual MAC.
+    stands_for: Option<(String, u8)>,
     receiver: Socket,
     sender: Socket,
     /// IPv6: what the sender is bound to.
@@ -61,15 +64,30 @@ impl Sockets {
             receiver.join_multicast_v4_n(&GROUP_4, &InterfaceIndexOrAddress::Index(index)).map_err(failed)?;
         }
         let sender = sender(name, index, is_ipv6).map_err(failed)?;
-        Ok(Sockets { index, is_ipv6, name: name.to_owned(), receiver, sender, bound: None })
+        Ok(Sockets { index, is_ipv6, name: name.to_owned(), stands_for: None, receiver, sender, bound: None })
+    }
+
+    /// Only adverts of this number are heard here, and they are for another interface.
+    pub(super) fn standing_for(self, interface: &str, router_id: u8) -> Self {
+        Sockets { stands_for: Some((interface.to_owned(), router_id)), ..self }
     }
 
     pub(super) const fn is_for(&self, index: u32, is_ipv6: bool) -> bool {
         self.index == index && self.is_ipv6 == is_ipv6
     }
 
+    pub(super) const fn is_on(&self, index: u32) -> bool {
+        self.index == index
+    }
+
+    /// The interface that adverts are for.
     pub(super) fn interface(&self) -> &str {
-        &self.name
+        self.stands_for.as_ref().map_or(&self.name, |(interface, _)| interface)
+    }
+
+    /// Whose adverts alone are heard here; none: all.
+    pub(super) fn only(&self) -> Option<u8> {
+        self.stands_for.as_ref().map(|(_, router_id)| *router_id)
     }
 
     /// The next packet; none if there is none, or it is torn.
@@ -126,7 +144,7 @@ impl Sockets {
         let failed = |e| Error::socket(format!("send an advert from {source} to {destination}"), e);
         let sent = match (source, destination) {
             (IpAddr::V4(source), IpAddr::V4(destination)) => {
-                let packet = packet(source, destination, ttl, payload);
+                let packet = packet_4(source, destination, ttl, payload);
                 self.sender.send_to(&packet, &SocketAddrV4::new(destination, 0).into())
             }
             (IpAddr::V6(source), IpAddr::V6(destination)) => {
@@ -172,7 +190,7 @@ fn sender(name: &str, index: u32, is_ipv6: bool) -> std::io::Result<Socket> {
 }
 
 /// With an IPv4 header (RFC 791). The kernel fills in the identification and the checksum (raw(7)).
-fn packet(source: Ipv4Addr, destination: Ipv4Addr, ttl: u8, payload: &[u8]) -> Vec<u8> {
+fn packet_4(source: Ipv4Addr, destination: Ipv4Addr, ttl: u8, payload: &[u8]) -> Vec<u8> {
     let length = u16::try_from(IPV4_HEADER + payload.len()).unwrap_or(u16::MAX);
     let mut packet = vec![0x45, PRECEDENCE];
     packet.extend(length.to_be_bytes());
@@ -183,14 +201,52 @@ fn packet(source: Ipv4Addr, destination: Ipv4Addr, ttl: u8, payload: &[u8]) -> V
     packet
 }
 
+/// A packet as it stands in a frame, for which the kernel does nothing (RFC 791, RFC 8200). None of two families.
+pub(super) fn whole(source: IpAddr, destination: IpAddr, ttl: u8, payload: &[u8]) -> Option<Vec<u8>> {
+    match (source, destination) {
+        (IpAddr::V4(source), IpAddr::V4(destination)) => {
+            let mut packet = packet_4(source, destination, ttl, payload);
+            let words = packet[..IPV4_HEADER].chunks(2).map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]])));
+            let sum = words.sum::<u32>();
+            let folded = (sum & 0xffff) + (sum >> 16);
+            let checksum = !u16::try_from((folded & 0xffff) + (folded >> 16)).unwrap_or_default();
+            packet[10..12].copy_from_slice(&checksum.to_be_bytes());
+            Some(packet)
+        }
+        (IpAddr::V6(source), IpAddr::V6(destination)) => {
+            let mut packet = vec![0x60 | PRECEDENCE >> 4, PRECEDENCE << 4, 0, 0];
+            packet.extend(u16::try_from(payload.len()).unwrap_or(u16::MAX).to_be_bytes());
+            packet.extend([PROTOCOL, ttl]);
+            packet.extend(source.octets());
+            packet.extend(destination.octets());
+            packet.extend(payload);
+            Some(packet)
+        }
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_header_is_that_of_rfc_791() {
-        let packet = packet(Ipv4Addr::new(192, 0, 2, 1), GROUP_4, 255, &[1, 2, 3]);
+        let packet = packet_4(Ipv4Addr::new(192, 0, 2, 1), GROUP_4, 255, &[1, 2, 3]);
         let expected = [0x45, 0xc0, 0, 23, 0, 0, 0, 0, 255, 112, 0, 0, 192, 0, 2, 1, 224, 0, 0, 18, 1, 2, 3];
         assert_eq!(packet, expected);
+    }
+
+    #[test]
+    fn a_whole_packet_lacks_nothing() {
+        let four = whole("192.0.2.1".parse().unwrap(), GROUP_4.into(), 255, &[1, 2, 3]).unwrap();
+        // The same header with its checksum, by hand.
+        assert_eq!(four[..12], [0x45, 0xc0, 0, 23, 0, 0, 0, 0, 255, 112, 0x18, 0xa3]);
+        assert_eq!(four[12..], [192, 0, 2, 1, 224, 0, 0, 18, 1, 2, 3]);
+        let six = whole("fe80::1".parse().unwrap(), GROUP_6.into(), 255, &[1, 2, 3]).unwrap();
+        assert_eq!(six[..8], [0x6c, 0, 0, 0, 0, 3, 112, 255]);
+        assert_eq!(six[8..12], [0xfe, 0x80, 0, 0]);
+        assert_eq!(six[39..], [0x12, 1, 2, 3]);
+        assert_eq!(whole("fe80::1".parse().unwrap(), GROUP_4.into(), 255, &[]), None);
     }
 }

@@ -5,8 +5,9 @@ use super::{
     claim::Claims,
     links::{Known, Links},
     routes,
-    socket::Sockets,
+    socket::{Sockets, whole},
     tell::Voice,
+    virtual_mac::{Answers, VirtualMacs},
 };
 use relvs_model::vrrp::{Settings, Status, TrackSource};
 use relvs_net::{Events, Mac, Network};
@@ -54,6 +55,7 @@ pub(super) struct Thread {
     links: Links,
     claims: Claims,
     sockets: Vec<Sockets>,
+    virtual_macs: VirtualMacs,
     wake: Arc<OwnedFd>,
     requests: mpsc::Receiver<Request>,
     told: Told,
@@ -69,6 +71,7 @@ impl Thread {
         requests: mpsc::Receiver<Request>,
         told: Told,
         voice: Voice,
+        answers: Answers,
     ) -> Result<Self, Error> {
         let mut claims = Claims::default();
         claims.extend(settings)?;
@@ -78,6 +81,11 @@ impl Thread {
         let mut links = Links::new(settings);
         links.refresh(&mut network)?;
         addresses::clean(&mut network, &links, settings);
+        let mut virtual_macs = VirtualMacs::new(answers);
+        if let Err(e) = virtual_macs.make(&mut network, &links, settings) {
+            virtual_macs.retain(&mut network, &Settings::default());
+            return Err(e);
+        }
         links.refresh(&mut network)?;
         let mut thread = Thread {
             router: Router::new(settings),
@@ -88,6 +96,7 @@ impl Thread {
             links,
             claims,
             sockets: Vec::new(),
+            virtual_macs,
             wake,
             requests,
             told,
@@ -119,12 +128,14 @@ impl Thread {
                 std::thread::sleep(Duration::from_millis(10));
             }
         }
+        self.virtual_macs.retain(&mut self.network, &Settings::default());
     }
 
     /// After a fault: nobody says any more that we are master, so another soon is, and two must not answer for the addresses.
     pub(super) fn give_up(&mut self) {
         tracing::error!("the thread of the virtual routers has panicked: their addresses are removed");
         addresses::clean(&mut self.network, &self.links, &self.settings);
+        self.virtual_macs.retain(&mut self.network, &Settings::default());
     }
 
     fn now(&self) -> Duration {
@@ -166,6 +177,10 @@ impl Thread {
         if links || missing {
             let changed = self.links.refresh(&mut self.network)?;
             if !changed.is_empty() {
+                if let Err(e) = self.virtual_macs.make(&mut self.network, &self.links, &self.settings) {
+                    tracing::error!("{e}");
+                }
+                self.virtual_macs.keep_up(&mut self.network, &self.links);
                 self.open_sockets(None)?;
                 self.tell_links(changed);
             }
@@ -182,12 +197,26 @@ impl Thread {
             self.router.handle_timeout(now);
         }
         self.act();
+        if self.virtual_macs.changed() {
+            self.open_sockets(None)?;
+        }
         failed.map_or(Ok(()), Err)
     }
 
     fn receive(&mut self, at: usize) -> Result<(), Error> {
         for _ in 0..PACKETS_MAX {
             let Some(received) = self.sockets[at].receive()? else { break };
+            let router_id = received.payload.get(1).copied().unwrap_or_default();
+            let elsewhere = match self.sockets[at].only() {
+                Some(only) => only != router_id,
+                None => {
+                    received.destination.is_multicast()
+                        && self.virtual_macs.hears(self.sockets[at].interface(), received.source.is_ipv6(), router_id)
+                }
+            };
+            if elsewhere {
+                continue;
+            }
             let now = self.began.elapsed();
             let datagram = Datagram {
                 interface: self.sockets[at].interface(),
@@ -229,14 +258,17 @@ impl Thread {
         self.links.widen(&settings);
         let changed = self.links.refresh(&mut self.network)?;
         let old = std::mem::replace(&mut self.settings, settings);
-        if let Err(e) = self.open_sockets(Some(&old)) {
+        let made = self.virtual_macs.make(&mut self.network, &self.links, &self.settings);
+        if let Err(e) = made.and_then(|()| self.open_sockets(Some(&old))) {
             self.settings = old;
+            self.virtual_macs.retain(&mut self.network, &self.settings);
             return Err(e);
         }
         self.voice.configure(&self.settings);
         self.tell_links(changed);
         self.router.reconfigure(self.now(), &self.settings);
         self.act();
+        self.virtual_macs.retain(&mut self.network, &self.settings);
         self.open_sockets(None)
     }
 
@@ -249,10 +281,21 @@ impl Thread {
             .into_iter()
             .filter_map(|(name, is_ipv6)| self.links.index(name).map(|index| (name, index, is_ipv6)))
             .collect();
-        self.sockets.retain(|sockets| wanted.iter().any(|&(_, index, is_ipv6)| sockets.is_for(index, is_ipv6)));
+        let heard: Vec<u32> = self.virtual_macs.heard().filter_map(|(name, ..)| self.links.index(name)).collect();
+        self.sockets.retain(|sockets| {
+            wanted.iter().any(|&(_, index, is_ipv6)| sockets.is_for(index, is_ipv6))
+                || sockets.only().is_some() && heard.iter().any(|index| sockets.is_on(*index))
+        });
         for (name, index, is_ipv6) in wanted {
             if !self.sockets.iter().any(|sockets| sockets.is_for(index, is_ipv6)) {
                 self.sockets.push(Sockets::open(name, index, is_ipv6)?);
+            }
+        }
+        // What comes from another master has the same MAC, so that the kernel gives it to the virtual interface alone.
+        for (name, base, is_ipv6, router_id) in self.virtual_macs.heard() {
+            let Some(index) = self.links.index(name) else { continue };
+            if !self.sockets.iter().any(|sockets| sockets.is_for(index, is_ipv6)) {
+                self.sockets.push(Sockets::open(name, index, is_ipv6)?.standing_for(base, router_id));
             }
         }
         Ok(())
@@ -281,12 +324,16 @@ impl Thread {
             match action {
                 Action::Transmit(transmit) => self.transmit(&transmit),
                 Action::AddAddresses(instance) => {
+                    self.virtual_macs.raise(&mut self.network, &mut self.links, &instance);
                     addresses::add(&mut self.network, &self.links, &instance);
                     routes::add(&mut self.network, &self.links, &instance);
                 }
                 Action::RemoveAddresses(instance) => {
                     routes::remove(&mut self.network, &self.links, &instance);
                     addresses::remove(&mut self.network, &self.links, &instance);
+                }
+                Action::LeaveVirtualMac(instance) => {
+                    self.virtual_macs.lower(&mut self.network, &self.links, &instance);
                 }
                 Action::RestoreRoutes(instance) => routes::restore(&mut self.network, &self.links, &instance),
                 Action::Announce { interface, address } => addresses::announce(&self.links, &interface, address),
@@ -301,6 +348,14 @@ impl Thread {
     }
 
     fn transmit(&mut self, transmit: &Transmit) {
+        let packet =
+            || whole(transmit.source, transmit.destination, transmit.ttl, &transmit.payload).unwrap_or_default();
+        if let Some(sent) = self.virtual_macs.send(&transmit.instance, transmit.destination, packet) {
+            if let Err(e) = sent {
+                tracing::warn!("{}: {e}", transmit.instance.name);
+            }
+            return;
+        }
         let Some(index) = self.links.index(&transmit.instance.interface) else { return };
         let is_ipv6 = transmit.source.is_ipv6();
         let sockets = self.sockets.iter_mut().find(|sockets| sockets.is_for(index, is_ipv6));

@@ -5,7 +5,7 @@ use crate::{
     peer::Keepalived,
 };
 use relvs_daemon::vrrp::Vrrp;
-use relvs_model::vrrp::{Instance, Settings, State, Unicast, UnicastPeer, Version, VirtualAddress};
+use relvs_model::vrrp::{Instance, Settings, State, Unicast, UnicastPeer, Version, VirtualAddress, VirtualMac};
 use relvs_proto::vrrp::Command;
 use std::{
     net::IpAddr,
@@ -21,14 +21,15 @@ struct Kind {
     is_ipv6: bool,
     unicast: bool,
     password: bool,
+    virtual_mac: bool,
     interval_ms: u32,
 }
 
 const fn kind(name: &'static str, version: Version, interval_ms: u32) -> Kind {
-    Kind { name, version, is_ipv6: false, unicast: false, password: false, interval_ms }
+    Kind { name, version, is_ipv6: false, unicast: false, password: false, virtual_mac: false, interval_ms }
 }
 
-const KINDS: [Kind; 7] = [
+const KINDS: [Kind; 9] = [
     kind("version 2", Version::V2, 1_000),
     Kind { password: true, ..kind("version 2 with a password", Version::V2, 1_000) },
     Kind { password: true, unicast: true, ..kind("version 2, unicast, with a password", Version::V2, 1_000) },
@@ -36,6 +37,8 @@ const KINDS: [Kind; 7] = [
     Kind { unicast: true, ..kind("version 3, unicast", Version::V3, 200) },
     Kind { is_ipv6: true, ..kind("version 3 over IPv6", Version::V3, 200) },
     Kind { is_ipv6: true, unicast: true, ..kind("version 3 over IPv6, unicast", Version::V3, 200) },
+    Kind { virtual_mac: true, ..kind("version 2 with a virtual MAC", Version::V2, 1_000) },
+    Kind { virtual_mac: true, is_ipv6: true, ..kind("version 3 over IPv6 with a virtual MAC", Version::V3, 200) },
 ];
 
 impl Kind {
@@ -57,6 +60,7 @@ impl Kind {
             auth_pass: self.password.then(|| "secret".into()),
             addresses: vec![VirtualAddress::new(self.address(100)), VirtualAddress::new(self.address(101))],
             unicast: self.unicast.then(unicast),
+            virtual_mac: self.virtual_mac.then(VirtualMac::default),
             ..Instance::default()
         };
         Settings { instances: vec![instance], ..Settings::default() }
@@ -74,6 +78,9 @@ impl Kind {
         );
         if self.password {
             text += "authentication {\nauth_type PASS\nauth_pass secret\n}\n";
+        }
+        if self.virtual_mac {
+            text += "use_vmac\n";
         }
         if self.unicast {
             text += &format!("unicast_src_ip {}\nunicast_peer {{\n{}\n}}\n", self.address(2), self.address(1));

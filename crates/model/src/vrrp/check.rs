@@ -29,6 +29,8 @@ impl fmt::Display for Problem {
     }
 }
 
+/// The bytes of an interface's name: Linux's IFNAMSIZ less the final zero.
+const INTERFACE: usize = 15;
 /// Adverts have one byte for the number of addresses.
 const ADDRESSES_MAX: usize = 255;
 
@@ -57,6 +59,7 @@ impl Settings {
             }
         }
         self.duplicates(&mut problems);
+        self.virtual_interfaces(&mut problems);
         let mut grouped = BTreeSet::new();
         for group in &self.groups {
             let mut found = Found { name: &group.name, problems: &mut problems };
@@ -88,6 +91,35 @@ impl Settings {
                 });
             }
             same.add(instance);
+        }
+    }
+}
+
+impl Settings {
+    /// Interfaces for virtual MAC addresses that cannot be, or not twice.
+    fn virtual_interfaces(&self, problems: &mut Vec<Problem>) {
+        let mut used: BTreeMap<String, &str> =
+            self.instances.iter().map(|instance| (instance.interface.clone(), instance.name.as_str())).collect();
+        for instance in &self.instances {
+            let Some(name) = instance.virtual_interface() else { continue };
+            let mut found = Found { name: &instance.name, problems };
+            let wrong = |c: char| c.is_control() || c.is_whitespace() || c == '/' || c == ':';
+            if name.is_empty() || name.len() > INTERFACE || name.contains(wrong) {
+                let text =
+                    format!("an interface cannot be called {name:?}: choose up to {INTERFACE} letters and digits");
+                found.error("virtual_mac", text);
+            }
+            if let Some(other) = used.get(&name) {
+                let text = format!("{other} has an interface {name} already: give this one another name");
+                found.error("virtual_mac", text);
+            }
+            if instance.unicast.is_some() && instance.virtual_mac.as_ref().is_some_and(|own| !own.from_base) {
+                found.warning(
+                    "virtual_mac",
+                    "adverts to unicast peers come from the interface's own MAC address: write `virtual_mac_adverts = false`",
+                );
+            }
+            used.insert(name, &instance.name);
         }
     }
 }

@@ -14,6 +14,7 @@ mod state;
 mod statistics;
 mod status;
 mod track;
+mod virtual_mac;
 
 pub use address::{Unicast, UnicastPeer, VirtualAddress};
 pub use announcements::Announcements;
@@ -25,6 +26,7 @@ pub use state::{InitialState, State, Version};
 pub use statistics::Statistics;
 pub use status::{Condition, ConditionKind, GroupStatus, InstanceStatus, MasterStatus, PeerStatus, Status};
 pub use track::{TrackFile, TrackPing, TrackProcess, TrackScript, TrackSource, Tracked};
+pub use virtual_mac::VirtualMac;
 
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -88,6 +90,8 @@ pub struct Instance {
     pub rules: Vec<VirtualRule>,
     /// It may have no addresses at all (no_virtual_ipaddress).
     pub no_addresses: bool,
+    /// The addresses are at a MAC address that goes with them from master to master (use_vmac).
+    pub virtual_mac: Option<VirtualMac>,
     /// The master takes packets to the virtual addresses for itself, even if it is not their owner (accept, no_accept).
     pub accept: bool,
     /// Adverts come from this address, not from the interface's first (mcast_src_ip, unicast_src_ip).
@@ -140,6 +144,7 @@ impl Default for Instance {
             routes: Vec::new(),
             rules: Vec::new(),
             no_addresses: false,
+            virtual_mac: None,
             accept: true,
             source: None,
             unicast: None,

@@ -16,6 +16,9 @@ pub enum Action {
     AddAddresses(Arc<Instance>),
     /// Remove its rules, routes and addresses; those that are gone are no error.
     RemoveAddresses(Arc<Instance>),
+    /// It has a virtual MAC address, and is master no more: frames to it are none of ours, and it is on no interface. Comes
+    /// after the addresses are removed; with them, [`Self::AddAddresses`] brings it back.
+    LeaveVirtualMac(Arc<Instance>),
     /// Add the instance's routes and rules that are not there, but for those that are not tracked.
     RestoreRoutes(Arc<Instance>),
     /// Tell neighbours where an address is: a gratuitous ARP, or an unsolicited neighbour advertisement.

@@ -33,12 +33,8 @@ const fn millis(ms: u32) -> Duration {
 
 impl Announcer {
     pub(super) fn new(instance: &Instance) -> Self {
-        let primary: Arc<str> = instance.interface.as_str().into();
         let all = instance.addresses.iter().chain(&instance.excluded);
-        let addresses = all.map(|address| {
-            let interface = address.interface.as_deref().map_or_else(|| primary.clone(), Arc::from);
-            (interface, address.address)
-        });
+        let addresses = all.map(|address| (instance.interface_of(address).into(), address.address));
         Announcer {
             settings: instance.announcements,
             addresses: addresses.collect(),

@@ -239,6 +239,9 @@ impl Instance {
             self.announcer.cancel();
             self.statistics.release_master += 1;
             actions.push_back(Action::RemoveAddresses(self.settings.clone()));
+            if self.settings.virtual_mac.is_some() {
+                actions.push_back(Action::LeaveVirtualMac(self.settings.clone()));
+            }
         }
     }
 

@@ -71,7 +71,10 @@ impl Router {
 /// Whether it is the same virtual router, however it is set.
 fn is_same(old: &vrrp::Instance, new: &vrrp::Instance) -> bool {
     let key = |instance: &vrrp::Instance| (instance.router_id, instance.is_ipv6(), instance.spoken_version());
-    old.name == new.name && old.interface == new.interface && key(old) == key(new)
+    old.name == new.name
+        && old.interface == new.interface
+        && old.virtual_interface() == new.virtual_interface()
+        && key(old) == key(new)
 }
 
 fn all(instance: &vrrp::Instance) -> impl Iterator<Item = &VirtualAddress> {

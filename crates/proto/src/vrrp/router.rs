@@ -350,6 +350,10 @@ impl Router {
             if instance.state != State::Master || instance.hand_over.is_some() || !has(instance, interface, address) {
                 continue;
             }
+            // Another master's, which the adverts tell of.
+            if instance.settings.virtual_mac.is_some() && instance.settings.virtual_mac_address() == by {
+                continue;
+            }
             instance.statistics.claimed_by_other += 1;
             let who = format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}");
             instance.conditions.note(now, ConditionKind::ClaimedByOther, &format!("{address} by {who}"));
@@ -412,6 +416,9 @@ impl Router {
 /// Whether an instance has an address on an interface while it is master.
 fn has(instance: &Instance, interface: &str, address: IpAddr) -> bool {
     let settings = &instance.settings;
-    let mut all = settings.addresses.iter().chain(&settings.excluded);
-    all.any(|own| own.address == address && own.interface.as_deref().unwrap_or(&settings.interface) == interface)
+    let mut all = settings.addresses.iter().chain(&settings.excluded).filter(|own| own.address == address);
+    // Others are heard on the interface underneath a virtual one.
+    all.any(|own| {
+        own.interface.as_deref().unwrap_or(&settings.interface) == interface || settings.interface_of(own) == interface
+    })
 }

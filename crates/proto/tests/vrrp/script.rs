@@ -326,6 +326,7 @@ pub(crate) fn text(action: &Action) -> String {
         }
         Action::AddAddresses(instance) => format!("add {}", addresses(instance)),
         Action::RemoveAddresses(instance) => format!("remove {}", addresses(instance)),
+        Action::LeaveVirtualMac(instance) => format!("leave the virtual MAC of {}", instance.name),
         Action::RestoreRoutes(instance) => format!("restore the routes of {}", instance.name),
         Action::Announce { interface, address } => format!("announce {address} on {interface}"),
         Action::Notify(notification) => format!("tell {notification}"),

@@ -5,6 +5,7 @@ mod pairs;
 mod reload;
 mod services;
 mod signals;
+mod virtual_macs;
 
 use crate::bed::{Bed, RELVS};
 use crate::configuration::Service;

@@ -16,9 +16,9 @@ use std::{
 };
 
 /// `d1` runs relvs, `d2` whatever the test starts there; both by one file, in which `@main` and `@spare` lines differ.
-struct Pair {
+pub(super) struct Pair {
     other: Option<Other>,
-    bed: Bed,
+    pub(super) bed: Bed,
     conf: PathBuf,
     _page: Server,
 }
@@ -30,7 +30,7 @@ enum Other {
 
 impl Pair {
     /// Nothing runs yet, and nobody has the VIPs.
-    fn new(shape: &Shape, method: Method, conf: impl FnOnce(&Bed) -> String) -> Option<Self> {
+    pub(super) fn new(shape: &Shape, method: Method, conf: impl FnOnce(&Bed) -> String) -> Option<Self> {
         let mut bed = Bed::bare(&shape.clone().directors(2))?;
         for vip in bed.vips {
             bed.lab.remove_vip("d1", vip).unwrap();
@@ -43,11 +43,11 @@ impl Pair {
         Some(Pair { other: None, bed, conf, _page: page })
     }
 
-    fn start_relvs(&mut self) {
+    pub(super) fn start_relvs(&mut self) {
         self.bed.director.start().unwrap();
     }
 
-    fn start_keepalived(&mut self) {
+    pub(super) fn start_keepalived(&mut self) {
         let at = |name: &str| self.bed.lab.directory().join(name).display().to_string();
         let mut command = Command::new("keepalived");
         command.args(["--dont-fork", "--log-console", "--log-detail", "--vrrp", "--config-id", "spare"]);
@@ -56,14 +56,14 @@ impl Pair {
         self.other = Some(Other::Keepalived(self.bed.node("d2").start(command).unwrap()));
     }
 
-    fn start_second_relvs(&mut self) {
+    pub(super) fn start_second_relvs(&mut self) {
         let mut second = director(&self.bed, "d2", "spare", &self.conf);
         second.start().unwrap();
         self.other = Some(Other::Relvs(second));
     }
 
     /// Ends what runs on d2, in good order.
-    fn end_other(&mut self) {
+    pub(super) fn end_other(&mut self) {
         match self.other.take() {
             Some(Other::Keepalived(process)) => {
                 // Its child is told by it.
@@ -77,7 +77,7 @@ impl Pair {
     }
 
     /// What both said, for messages.
-    fn logs(&self) -> String {
+    pub(super) fn logs(&self) -> String {
         let other = match &self.other {
             Some(Other::Keepalived(process)) => process.output(),
             Some(Other::Relvs(second)) => second.log(),
@@ -86,13 +86,13 @@ impl Pair {
         format!("main:\n{}\nspare:\n{other}", self.bed.director.log())
     }
 
-    fn has(&self, name: &str, address: IpAddr) -> bool {
+    pub(super) fn has(&self, name: &str, address: IpAddr) -> bool {
         has(self.bed.node(name), address)
     }
 
     /// Waits until one has the address and the other has not.
     #[track_caller]
-    fn is_at(&self, name: &str, address: IpAddr) {
+    pub(super) fn is_at(&self, name: &str, address: IpAddr) {
         let other = if name == "d1" { "d2" } else { "d1" };
         let deadline = std::time::Instant::now() + crate::bed::PATIENCE;
         while !self.has(name, address) || self.has(other, address) {
@@ -128,28 +128,28 @@ fn telling(bed: &Bed) -> String {
         + &format!(" notify \"{tell} ${{_INSTANCE}} any\"\n")
 }
 
-fn interface(bed: &Bed, at: usize) -> String {
+pub(super) fn interface(bed: &Bed, at: usize) -> String {
     bed.node("d1").ports()[at].interface.clone()
 }
 
 /// A virtual router's head; the main one has more priority.
-fn instance(name: &str, interface: &str, id: u8, lines: &str) -> String {
+pub(super) fn instance(name: &str, interface: &str, id: u8, lines: &str) -> String {
     format!(
         "vrrp_instance {name} {{\n@main state MASTER\n@spare state BACKUP\n interface {interface}\n virtual_router_id {id}\n\
          @main priority 150\n@spare priority 100\n{lines}}}\n"
     )
 }
 
-const GLOBAL: &str = "global_defs {\n router_id LVS\n script_user root\n enable_script_security\n}\n";
+pub(super) const GLOBAL: &str = "global_defs {\n router_id LVS\n script_user root\n enable_script_security\n}\n";
 
-fn service(bed: &Bed, vip: IpAddr, kind: &str) -> String {
+pub(super) fn service(bed: &Bed, vip: IpAddr, kind: &str) -> String {
     let servers = ["s1", "s2"].map(|name| server(bed, name, vip, "weight 1\n TCP_CHECK {\n }")).concat();
     format!("virtual_server {vip} 80 {{\n {PACE} lb_algo rr\n lb_kind {kind}\n protocol TCP\n{servers}}}\n")
 }
 
 /// Waits until requests are answered by exactly these.
 #[track_caller]
-fn served_by(bed: &Bed, vip: IpAddr, servers: &[(&str, u64)]) {
+pub(super) fn served_by(bed: &Bed, vip: IpAddr, servers: &[(&str, u64)]) {
     let target = SocketAddr::new(vip, 80);
     let count = servers.iter().map(|(_, count)| count).sum();
     // Neighbours hear of the change by a gratuitous ARP, and checks find one server after the other: both take their time.
@@ -249,7 +249,7 @@ fn a_nat_pair_in_a_sync_group_moves_as_one() {
 }
 
 /// The servers' gateway, which moves between the directors.
-fn gateway(bed: &Bed) -> IpAddr {
+pub(super) fn gateway(bed: &Bed) -> IpAddr {
     let (v4, _) = bed.lab.plan().segment("lan").unwrap().host(99);
     v4.into()
 }

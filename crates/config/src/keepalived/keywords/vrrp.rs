@@ -1,17 +1,17 @@
 //! Virtual routers and what they track.
 
-use super::{Keyword, gone, ignored, why, works};
+use super::{Keyword, differs, gone, ignored, why, works};
 
-const VMAC: &str = "virtual MAC addresses are not made; gratuitous ARP moves the addresses";
 const PROMOTE: &str =
     "systemd sets it for all interfaces; where it is not set, an address that is lost with another is added again";
+const ONE_MAC: &str = "a virtual router has one MAC address, by its number";
 const SYNC: &str = "connections are not synchronised; mh with sloppy_tcp keeps them across a failover";
 
 pub(super) const INSTANCE: &[Keyword] = &[
-    ignored("use_vmac", VMAC),
-    ignored("use_vmac_addr", VMAC),
-    ignored("vmac_xmit_base", VMAC),
-    ignored("use_ipvlan", VMAC),
+    differs("use_vmac", "the interface is up on the master only; nothing is sent by it"),
+    ignored("use_vmac_addr", ONE_MAC),
+    works("vmac_xmit_base"),
+    ignored("use_ipvlan", "addresses are on the interface itself; use_vmac gives them a MAC address of their own"),
     works("unicast_peer"),
     ignored("unicast_fault_no_peer", "an instance without peers is told of when the file is read"),
     works("check_unicast_src"),
@@ -60,7 +60,7 @@ pub(super) const INSTANCE: &[Keyword] = &[
     ignored("timer_expired_backup", why::SCHEDULING),
     ignored("thread_timer_expired", why::SCHEDULING),
     ignored("garp_extra_if", why::EXTRA_IF),
-    ignored("vmac_garp_intvl", VMAC),
+    ignored("vmac_garp_intvl", why::EXTRA_IF),
     works("lower_prio_no_advert"),
     works("higher_prio_send_advert"),
     works("owner_ignore_adverts"),

@@ -54,7 +54,7 @@ pub(in crate::keepalived) fn instance(
         ..Instance::default()
     };
     let mut unicast = Unicast { check_source: defaults.check_unicast_src, ..Unicast::default() };
-    let (mut interval, mut accept, mut speaks_unicast) = (None, None, false);
+    let (mut interval, mut accept, mut speaks_unicast, mut xmit_base) = (None, None, false, None);
     let (mut routes, mut rules) = (Vec::new(), Vec::new());
     let (mut of_unicast, mut native) = (None, None);
     for line in reading.block(statement) {
@@ -95,6 +95,10 @@ pub(in crate::keepalived) fn instance(
                     instance.interface = name;
                 }
             }
+            "use_vmac" => {
+                instance.virtual_mac.get_or_insert_default().interface = virtual_interface(line, reading);
+            }
+            "vmac_xmit_base" => xmit_base = Some(line),
             "virtual_router_id" => {
                 instance.router_id = reading.integer(line, 0, 1..=u8::MAX).unwrap_or(instance.router_id);
             }
@@ -142,6 +146,7 @@ pub(in crate::keepalived) fn instance(
     instance.accept = accept.unwrap_or(!instance.strict);
     one_family(statement, &mut instance, reading);
     once(&mut instance, statement, reading);
+    virtual_mac(statement, xmit_base, &mut instance, reading);
     let six = instance.is_ipv6();
     instance.routes = routes.into_iter().filter_map(|line| route(line, six, reading)).collect();
     instance.rules = rules.into_iter().filter_map(|line| rule(line, six, reading)).collect();
@@ -152,6 +157,48 @@ pub(in crate::keepalived) fn instance(
         complied(&mut instance, statement.keyword.place, reading);
     }
     completed(statement, instance, reading)
+}
+
+/// The name of the interface with the virtual MAC address, if one is given that can be.
+fn virtual_interface(line: &Statement, reading: &mut Reading<'_>) -> Option<String> {
+    let mut found = None;
+    for (at, word) in line.arguments.iter().enumerate() {
+        let (text, place) = (word.text.as_str(), Reading::place(line, at));
+        let wrong = |c: char| c == '/' || c == ':' || c.is_control() || c.is_whitespace();
+        if text.split(':').count() == 6 {
+            let fault = Fault::new(format!("{} is not taken: a virtual router has one MAC address", quoted(text)));
+            reading.warning(place, fault.help("leave it out; its number says which"));
+        } else if text.is_empty() || text.len() > INTERFACE || text.contains(wrong) {
+            let fault = Fault::new(format!("{} cannot be the name of an interface", quoted(text)));
+            reading.fault(place, fault.help(format!("choose one of up to {INTERFACE} bytes; it is left out")));
+        } else {
+            found = Some(text.to_owned());
+        }
+    }
+    found
+}
+
+/// Where adverts come from, if there is a virtual MAC address.
+fn virtual_mac(
+    statement: &Statement,
+    xmit_base: Option<&Statement>,
+    instance: &mut Instance,
+    reading: &mut Reading<'_>,
+) {
+    let unicast = instance.unicast.is_some();
+    match (&mut instance.virtual_mac, xmit_base) {
+        (Some(own), Some(_)) => own.from_base = true,
+        (Some(own), None) if unicast => {
+            let fault = Fault::new(format!("{}: unicast with use_vmac needs vmac_xmit_base", instance.name));
+            reading.fault(statement.keyword.place, fault.help("write it; it is taken as written"));
+            own.from_base = true;
+        }
+        (None, Some(line)) => {
+            let fault = Fault::new("vmac_xmit_base does nothing without use_vmac");
+            reading.fault(line.keyword.place, fault.help("write `use_vmac`, or remove it"));
+        }
+        (Some(_) | None, None) => {}
+    }
 }
 
 /// The name of an interface, which has up to 15 bytes (IFNAMSIZ).

@@ -42,7 +42,7 @@ fn one(seen: &Seen<'_>, instance: &Instance, status: &InstanceStatus, cleared: &
             "dont_track_primary": u8::from(instance.dont_track_primary),
             "skip_check_adv_addr": u8::from(instance.skip_check_adv_addr),
             "strict_mode": u8::from(instance.strict),
-            "vmac_ifname": "",
+            "vmac_ifname": instance.virtual_interface().unwrap_or_default(),
             "ifp_ifname": instance.interface,
             "master_priority": master,
             "last_transition": since_1970,

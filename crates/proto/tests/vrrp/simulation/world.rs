@@ -232,7 +232,7 @@ impl<'a> World<'a> {
                     }
                 }
                 Action::Announce { interface, .. } => self.checks.announced(router, &interface)?,
-                Action::RestoreRoutes(_) | Action::Log { .. } => {}
+                Action::LeaveVirtualMac(_) | Action::RestoreRoutes(_) | Action::Log { .. } => {}
             }
         }
         self.checks.settled(router, &of.status(clock))?;
