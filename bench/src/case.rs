@@ -60,6 +60,8 @@ pub(crate) struct Case {
     pub(crate) method: Method,
     /// Different flows.
     pub(crate) flows: u32,
+    /// Flows that are settled beside them, and have no packets.
+    pub(crate) idle: u32,
     /// Net nanoseconds that design.md asks for.
     pub(crate) aim: Option<f64>,
     /// How a server is chosen for a new flow, by IPVS's name.
@@ -86,7 +88,7 @@ impl Case {
     /// Records of settled flows that the case needs.
     pub(crate) fn records(&self) -> u32 {
         let flows = match self.kind {
-            Kind::Known | Kind::Reply | Kind::Handshake => self.flows,
+            Kind::Known | Kind::Reply | Kind::Handshake => self.flows + self.idle,
             Kind::Flood => SETTLED,
             Kind::Empty | Kind::Encapsulate | Kind::New | Kind::Pass(_) => 1,
         };
@@ -98,7 +100,8 @@ const fn family(six: bool) -> &'static str {
     if six { "IPv6" } else { "IPv4" }
 }
 
-fn floors() -> Vec<Case> {
+/// The wrapper around nothing, and around a constant header.
+pub(crate) fn floors() -> Vec<Case> {
     let floor = |name: &str, kind, six| Case {
         name: name.to_owned(),
         kind,
@@ -106,6 +109,7 @@ fn floors() -> Vec<Case> {
         udp: false,
         method: Method::Dr,
         flows: 1 << 16,
+        idle: 0,
         aim: None,
         scheduler: RR,
         servers: SERVERS,
@@ -135,6 +139,7 @@ fn known(six: bool, udp: bool) -> Vec<Case> {
                 udp,
                 method,
                 flows,
+                idle: 0,
                 aim: if six { None } else { aim },
                 scheduler: RR,
                 // All replies come from one.
@@ -158,6 +163,7 @@ fn new(six: bool) -> Vec<Case> {
                 udp: false,
                 method,
                 flows,
+                idle: 0,
                 aim: if six { None } else { aim },
                 scheduler: RR,
                 servers: SERVERS,
@@ -172,6 +178,7 @@ fn new(six: bool) -> Vec<Case> {
             udp: false,
             method,
             flows: 1 << 16,
+            idle: 0,
             aim: None,
             scheduler: RR,
             servers: SERVERS,
@@ -189,6 +196,7 @@ fn chosen() -> Vec<Case> {
         udp: false,
         method: Method::Dr,
         flows: 512,
+        idle: 0,
         aim: None,
         scheduler,
         servers,
@@ -208,6 +216,7 @@ fn flood(six: bool) -> Case {
         udp: false,
         method: Method::Dr,
         flows: FLOOD,
+        idle: 0,
         aim: (!six).then_some(100.0),
         scheduler: RR,
         servers: SERVERS,
@@ -222,6 +231,7 @@ fn passed(six: bool) -> Vec<Case> {
         udp: false,
         method,
         flows: 1 << 16,
+        idle: 0,
         aim: (!six).then_some(12.0),
         scheduler: RR,
         servers: SERVERS,
@@ -235,6 +245,26 @@ fn passed(six: bool) -> Vec<Case> {
         cases.push(Case { name: "not for us: not IP".to_owned(), ..pass("", Reason::NotIp, Method::Dr) });
     }
     cases
+}
+
+/// Known flows in tables of this many, of which a power of two have packets: DR over IPv4 and IPv6, and NAT.
+pub(crate) fn of_many(millions: u32) -> Vec<Case> {
+    let all = millions << 20;
+    let flows = 1 << all.ilog2();
+    [(Method::Dr, false), (Method::Nat, false), (Method::Dr, true)]
+        .map(|(method, six)| Case {
+            name: format!("{} TCP {} known, {millions}M flows", family(six), method.name()),
+            kind: Kind::Known,
+            six,
+            udp: false,
+            method,
+            flows,
+            idle: all - flows,
+            aim: None,
+            scheduler: RR,
+            servers: SERVERS,
+        })
+        .into()
 }
 
 /// All cases, the floors first.
@@ -264,6 +294,14 @@ mod tests {
         let cases = all();
         let names: BTreeSet<_> = cases.iter().map(|case| case.name.as_str()).collect();
         assert_eq!(names.len(), cases.len());
+    }
+
+    #[test]
+    fn ten_million_flows_are_those_with_packets_and_those_without() {
+        let cases = of_many(10);
+        assert!(cases.iter().all(|case| case.flows == 1 << 23 && case.flows + case.idle == 10 << 20));
+        assert_eq!(cases[1].records(), 2 * (10 << 20), "NAT has two records a flow");
+        assert!(of_many(4).iter().all(|case| case.idle == 0));
     }
 
     #[test]

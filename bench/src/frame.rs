@@ -5,6 +5,8 @@ use relvs_core::Reason;
 
 /// The first client's address; the wrapper counts up its last four bytes.
 pub(crate) const CLIENT: u32 = 0x0a64_0000;
+/// The same of flows that have no packets.
+pub(crate) const IDLE: u32 = 0x0a70_0000;
 /// The same of a flood.
 pub(crate) const ATTACKER: u32 = 0x0a78_0000;
 /// Identification of the first client's packets.
@@ -67,7 +69,10 @@ pub(crate) fn mac(bytes: [u8; 6]) -> u64 {
 
 /// The first frame of a case with these TCP flags.
 pub(crate) fn of(case: &Case, flags: u8) -> Vec<u8> {
-    let client = address(if case.kind == Kind::Flood { ATTACKER } else { CLIENT });
+    from(case, flags, address(if case.kind == Kind::Flood { ATTACKER } else { CLIENT }))
+}
+
+fn from(case: &Case, flags: u8, client: Address) -> Vec<u8> {
     let (source, destination, ports) = if case.kind == Kind::Reply {
         (server(1), client, [SERVER_PORT, CLIENT_PORT])
     } else {
@@ -92,6 +97,11 @@ pub(crate) fn of(case: &Case, flags: u8) -> Vec<u8> {
 pub(crate) fn opening(case: &Case) -> Vec<u8> {
     let kind = if case.kind == Kind::Reply { Kind::Known } else { case.kind };
     of(&Case { kind, ..case.clone() }, SYN)
+}
+
+/// The first frame of the flows that have no packets.
+pub(crate) fn idle(case: &Case) -> Vec<u8> {
+    from(case, SYN, address(IDLE))
 }
 
 /// A frame of the flows that are settled when a flood comes.

@@ -10,6 +10,7 @@ mod case;
 mod frame;
 mod measure;
 mod report;
+mod scale;
 mod tables;
 mod wrapper;
 
@@ -53,12 +54,15 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Other {
     Beside(beside::Arguments),
+    Scale(scale::Arguments),
 }
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    if let Some(Other::Beside(arguments)) = &arguments.other {
-        return beside::run(arguments);
+    match &arguments.other {
+        Some(Other::Beside(arguments)) => return beside::run(arguments),
+        Some(Other::Scale(arguments)) => return scale::run(arguments),
+        None => {}
     }
     let wanted = |name: &str| arguments.filter.is_empty() || arguments.filter.iter().any(|word| name.contains(word));
     let cases: Vec<Case> = case::all().into_iter().filter(|case| case.is_floor() || wanted(&case.name)).collect();

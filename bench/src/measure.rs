@@ -5,13 +5,13 @@
 
 use crate::{
     case::{Case, Kind, Method, SETTLED},
-    frame::{self, ACK, ATTACKER, CLIENT, IDENTIFICATION, SYN},
+    frame::{self, ACK, ATTACKER, CLIENT, IDENTIFICATION, IDLE, SYN},
     tables,
-    wrapper::{Mode, Run, Stream, Wrapper},
+    wrapper::{Mode, Run, Stream, Wrapper, cpu_time},
 };
 use anyhow::{Context as _, Result, ensure};
-use relvs_core::Reason;
-use relvs_dataplane::{Kernel, Side as _};
+use relvs_core::{Reason, state::tcp};
+use relvs_dataplane::{Area, Kernel, Side as _, Timeouts, scan};
 use std::{thread::sleep, time::Duration};
 
 const XDP_PASS: u32 = 2;
@@ -71,7 +71,12 @@ impl<'a> Bench<'a> {
             strays: 0,
         };
         match case.kind {
-            Kind::Known | Kind::Reply => bench.settle(&frame::opening(case), case.flows, CLIENT)?,
+            Kind::Known | Kind::Reply => {
+                bench.settle(&frame::opening(case), case.flows, CLIENT)?;
+                if case.idle > 0 {
+                    bench.settle(&frame::idle(case), case.idle, IDLE)?;
+                }
+            }
             Kind::Flood => bench.settle(&frame::before_flood(case), SETTLED, CLIENT)?,
             Kind::Empty | Kind::Encapsulate | Kind::New | Kind::Handshake | Kind::Pass(_) => {}
         }
@@ -205,6 +210,7 @@ impl<'a> Bench<'a> {
             kind: if self.case.kind == Kind::Flood { Kind::Known } else { self.case.kind },
             ..self.case.clone()
         };
+        let [before, _] = self.count();
         let mode = Mode { six: forward.six, handshake: true, ..Mode::default() };
         let first = Stream { frame: opening, left: opening, client, mode, ..self.stream(flows) };
         let left = self.wrapper.run(&first, 1)?;
@@ -217,6 +223,7 @@ impl<'a> Bench<'a> {
             run.action
         );
         let [settled, young] = self.count();
+        let settled = settled - before;
         let records = u64::from(flows) * if forward.method == Method::Nat { 2 } else { 1 };
         ensure!(
             settled <= records && settled >= records - records / 500,
@@ -270,6 +277,30 @@ impl<'a> Bench<'a> {
             sum += if self.case.kind == Kind::Reply { counters.packets_out } else { counters.packets_in };
         }
         Ok(sum)
+    }
+
+    /// Seconds that one pass of user space over all flows takes, on this CPU: it counts them, and none is over.
+    pub(crate) fn scan(&self) -> Result<f64> {
+        let kernel = self.kernel.as_ref().context("a floor has no tables")?;
+        let begin = cpu_time();
+        let found = scan(kernel, &Timeouts { tcp_s: [u32::MAX; tcp::State::ALL.len()], ..Timeouts::default() })?;
+        let passed = cpu_time() - begin;
+        let flows = u64::from(self.case.flows + self.case.idle);
+        ensure!(
+            found.expired == 0 && found.live <= flows && found.live >= flows - flows / 500,
+            "{} of {flows} flows were found, {} expired",
+            found.live,
+            found.expired
+        );
+        Ok(passed / 1e9)
+    }
+
+    /// Bytes of a case's flow tables, and of all its tables.
+    pub(crate) fn bytes(case: &Case) -> [u64; 2] {
+        let sizes = tables::sizes(case);
+        let flows = if case.six { [Area::Flows6, Area::Young6] } else { [Area::Flows4, Area::Young4] };
+        let of = |area: Area| area.words() as u64 * 8 * u64::from(area.records(&sizes));
+        [flows.map(of).iter().sum(), sizes.bytes()]
     }
 
     /// Live records: settled, young.

@@ -127,7 +127,7 @@ fn take(bpf: &mut Ebpf, name: &str) -> Result<Map> {
 }
 
 /// Nanoseconds that this thread has run.
-fn cpu_time() -> f64 {
+pub(crate) fn cpu_time() -> f64 {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     time.tv_sec as f64 * 1e9 + time.tv_nsec as f64
 }

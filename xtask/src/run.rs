@@ -41,24 +41,30 @@ pub(crate) fn test(arguments: &[&str]) -> Result<()> {
     })
 }
 
-/// Measures nanoseconds per packet, or with `beside` relvs beside other balancers; loads programs, so it wants root.
+/// Measures nanoseconds per packet, or with `beside` or `scale` what their help says; loads programs, so it wants root.
 pub(crate) fn bench(arguments: &[&str]) -> Result<()> {
-    if let ["beside", rest @ ..] = arguments {
-        return beside(rest);
+    match arguments {
+        ["beside", rest @ ..] => {
+            let out = shell::target_dir().join("beside");
+            let out = out.to_str().context("the folder of the build is not UTF-8")?;
+            // What is asked for later counts.
+            return beside(&[&["beside", "--out", out], rest].concat());
+        }
+        ["scale", ..] => return beside(arguments),
+        _ => {}
     }
     packages::setup(Some("build"))?;
     shell::run(shell::cargo().args(["run", "--release", "--package", "relvs-bench", "--"]).args(arguments))
 }
 
+/// What wants the lab and the product itself.
 fn beside(arguments: &[&str]) -> Result<()> {
     packages::setup(Some("beside"))?;
     shell::run(shell::cargo().args(["build", "--release", "--package", "relvs", "--package", "relvs-bench"]))?;
     let bench = shell::target_dir().join("release/relvs-bench");
     let mut command: Command = shell::as_root(&bench).with_context(|| {
-        format!("it makes network namespaces and loads programs, which needs root: sudo {} beside", bench.display())
+        let (bench, what) = (bench.display(), arguments.join(" "));
+        format!("it makes network namespaces and loads programs, which needs root: sudo {bench} {what}")
     })?;
-    let out = shell::target_dir().join("beside");
-    // What is asked for later counts.
-    command.arg("beside").arg("--out").arg(&out).args(arguments);
-    shell::run(command.current_dir(shell::root()))
+    shell::run(command.args(arguments).current_dir(shell::root()))
 }

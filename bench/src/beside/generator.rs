@@ -23,8 +23,8 @@ const CLIENT_PORT: u16 = 1024;
 const PORT_BITS: i32 = 15;
 /// Flows at the most: 64 client addresses.
 const FLOWS_MAX: u32 = 64 << PORT_BITS;
-/// The low byte of the first client's identification, from which addresses are taken.
-const IDENTIFICATION: u8 = 0xff;
+/// The first client's identification, from which all is taken that addresses have more.
+const IDENTIFICATION: u16 = 0xffff;
 /// An odd step, so that a power of two of flows is gone through whole.
 const SPREAD: i32 = 0x1e37_79b1;
 
@@ -54,6 +54,8 @@ pub(super) enum To {
     Interfaces(u8),
     /// By turns so many destinations, the stream's first; the third bytes of their addresses are numbers one after the other.
     Networks(u8),
+    /// So many destinations with addresses one after the other, the stream's first; a flow has always the same.
+    Services(u16),
 }
 
 /// How flows follow each other.
@@ -104,7 +106,9 @@ fn frame(stream: &Stream) -> Result<Vec<u8>> {
     frame.extend(to);
     frame.extend(from);
     frame.extend([8, 0]);
-    frame.extend([0x45, 0, 0, (LENGTH - 14) as u8, 0x40, IDENTIFICATION, 0x40, 0, 64, 17, 0, 0]);
+    frame.extend([0x45, 0, 0, (LENGTH - 14) as u8]);
+    frame.extend(IDENTIFICATION.to_be_bytes());
+    frame.extend([0x40, 0, 64, 17, 0, 0]);
     frame.extend(stream.client.octets());
     frame.extend(destination.octets());
     let mut sum: u32 = frame[14..].chunks(2).map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]]))).sum();
@@ -120,21 +124,24 @@ fn frame(stream: &Stream) -> Result<Vec<u8>> {
     Ok(frame)
 }
 
-/// Register 7 counts frames, 8 is the flow, 9 whose turn it is, 2 the frame.
+/// Register 8 is the frame's number, 6 its flow, 9 whose turn it is, 2 the frame.
 fn program(stream: &Stream, order: Order, frame: &[u8]) -> Vec<u64> {
     let halved = i32::from(order == Order::Twice);
-    let (interfaces, networks) = match stream.to {
-        To::One => (1, 1),
-        To::Interfaces(number) => (i32::from(number), 1),
-        To::Networks(number) => (1, i32::from(number)),
+    // Whose turn it is: by which register, among how many, and what one makes of the destination's last two bytes.
+    let (by, among, step) = match stream.to {
+        To::One => (8, 1, 0),
+        To::Interfaces(number) => (8, i32::from(number), 0),
+        To::Networks(number) => (8, i32::from(number), 1 << 8),
+        To::Services(number) => (6, i32::from(number), 1),
     };
     let mut code = count().to_vec();
     code.extend([
-        instruction(MOVE_REGISTER, 9, 8, 0, 0),
-        instruction(MODULO, 9, 0, 0, interfaces.max(networks)),
-        instruction(SHIFT_RIGHT, 8, 0, 0, halved),
-        instruction(MULTIPLY, 8, 0, 0, SPREAD),
-        instruction(AND, 8, 0, 0, (stream.flows - 1) as i32),
+        instruction(MOVE_REGISTER, 6, 8, 0, 0),
+        instruction(SHIFT_RIGHT, 6, 0, 0, halved),
+        instruction(MULTIPLY, 6, 0, 0, SPREAD),
+        instruction(AND, 6, 0, 0, (stream.flows - 1) as i32),
+        instruction(MOVE_REGISTER, 9, by, 0, 0),
+        instruction(MODULO, 9, 0, 0, among),
         instruction(LOAD_32, 2, 1, 0, 0),
         instruction(LOAD_32, 3, 1, 4, 0),
         instruction(MOVE_REGISTER, 4, 2, 0, 0),
@@ -150,30 +157,30 @@ fn program(stream: &Stream, order: Order, frame: &[u8]) -> Vec<u64> {
     }
     body.extend([
         // The client's address, and what keeps the checksum right.
-        instruction(MOVE_REGISTER, 5, 8, 0, 0),
+        instruction(MOVE_REGISTER, 5, 6, 0, 0),
         instruction(SHIFT_RIGHT, 5, 0, 0, PORT_BITS),
         instruction(MOVE, 4, 0, 0, i32::from(IDENTIFICATION)),
         instruction(SUB_REGISTER, 4, 5, 0, 0),
-        instruction(STORE_8, 2, 4, 19, 0),
         instruction(ADD, 5, 0, 0, i32::from(stream.client.octets()[3])),
         instruction(STORE_8, 2, 5, 29, 0),
         // Its port.
-        instruction(AND, 8, 0, 0, (1 << PORT_BITS) - 1),
-        instruction(ADD, 8, 0, 0, i32::from(CLIENT_PORT)),
-        instruction(TO_BIG_ENDIAN, 8, 0, 0, 16),
-        instruction(STORE_16, 2, 8, 34, 0),
+        instruction(AND, 6, 0, 0, (1 << PORT_BITS) - 1),
+        instruction(ADD, 6, 0, 0, i32::from(CLIENT_PORT)),
+        instruction(TO_BIG_ENDIAN, 6, 0, 0, 16),
+        instruction(STORE_16, 2, 6, 34, 0),
     ]);
-    if networks > 1 {
-        let network = i32::from(stream.destination.0.octets()[2]);
+    if step > 0 {
+        let [_, _, high, low] = stream.destination.0.octets();
         body.extend([
-            instruction(MOVE, 4, 0, 0, i32::from(frame[18])),
+            instruction(MULTIPLY, 9, 0, 0, step),
             instruction(SUB_REGISTER, 4, 9, 0, 0),
-            instruction(STORE_8, 2, 4, 18, 0),
-            instruction(ADD, 9, 0, 0, network),
-            instruction(STORE_8, 2, 9, 32, 0),
+            instruction(ADD, 9, 0, 0, i32::from(u16::from_be_bytes([high, low]))),
+            instruction(TO_BIG_ENDIAN, 9, 0, 0, 16),
+            instruction(STORE_16, 2, 9, 32, 0),
             instruction(MOVE, 9, 0, 0, 0),
         ]);
     }
+    body.extend([instruction(TO_BIG_ENDIAN, 4, 0, 0, 16), instruction(STORE_16, 2, 4, 18, 0)]);
     body.extend(redirect(stream.interface));
     code.push(instruction(JUMP_IF_GREATER, 4, 3, body.len() as i16, 0));
     code.extend(body);
@@ -204,13 +211,12 @@ mod tests {
     fn the_checksum_holds_for_every_address() {
         let frame = frame(&stream(1 << 16)).unwrap();
         assert_eq!(frame.len(), LENGTH);
-        for address in 0..64 {
+        for (address, more) in (0..64).zip([0, 1, 255, 256, 512, 9999].into_iter().cycle()) {
             let mut other = frame.clone();
-            other[19] -= address;
             other[29] += address;
-            // Another network, of which the first byte of the identification takes off what it adds.
-            other[18] -= address % 3;
-            other[32] += address % 3;
+            let word = |at: usize| u16::from_be_bytes([frame[at], frame[at + 1]]);
+            other[32..34].copy_from_slice(&(word(32) + more).to_be_bytes());
+            other[18..20].copy_from_slice(&(word(18) - u16::from(address) - more).to_be_bytes());
             assert_eq!(sum(&other[14..34]) % 0xffff, 0);
         }
     }

@@ -9,9 +9,12 @@ mod outcome;
 mod packets;
 mod program;
 mod requests;
+mod services;
 mod stand;
 mod ways;
 mod wrk;
+
+pub(crate) use services::{ServicesRow, measure as services};
 
 use crate::report::Machine;
 use anyhow::{Context as _, Result, ensure};
@@ -67,11 +70,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if let Some(reason) = relvs_lab::skip_reason() {
         anyhow::bail!("`./x bench beside` {reason}: sudo ./x bench beside");
     }
-    let relvs = match &arguments.relvs {
-        Some(file) => file.clone(),
-        None => std::env::current_exe()?.with_file_name("relvs"),
-    };
-    ensure!(relvs.is_file(), "{}: no such program: `./x bench beside` builds it", relvs.display());
+    let relvs = program(arguments.relvs.as_deref())?;
     let outcome = measure(arguments, &relvs)?;
     let json = serde_json::to_string_pretty(&outcome)?;
     if let Some(directory) = &arguments.out {
@@ -87,6 +86,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         print!("{outcome}");
     }
     Ok(())
+}
+
+/// relvs itself: this file, or the one beside this program.
+pub(crate) fn program(file: Option<&Path>) -> Result<PathBuf> {
+    let relvs = match file {
+        Some(file) => file.to_owned(),
+        None => std::env::current_exe()?.with_file_name("relvs"),
+    };
+    ensure!(relvs.is_file(), "{}: no such program: `./x bench beside` builds it", relvs.display());
+    Ok(relvs)
 }
 
 fn measure(arguments: &Arguments, relvs: &Path) -> Result<Outcome> {

@@ -6,10 +6,10 @@ use std::fmt;
 
 /// A number that was measured several times.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub(super) struct Spread {
-    pub(super) median: f64,
-    pub(super) min: f64,
-    pub(super) max: f64,
+pub(crate) struct Spread {
+    pub(crate) median: f64,
+    pub(crate) min: f64,
+    pub(crate) max: f64,
 }
 
 impl Spread {
@@ -23,7 +23,7 @@ impl Spread {
     }
 
     /// Half of the way from the least to the most, as a part of the median.
-    fn part(self) -> f64 {
+    pub(crate) fn part(self) -> f64 {
         if self.median == 0.0 { 0.0 } else { (self.max - self.min) / 2.0 / self.median }
     }
 }

@@ -24,14 +24,14 @@ use std::time::{Duration, Instant};
 /// Flows of the rows.
 const FLOWS: [u32; 2] = [1 << 10, 1 << 16];
 /// A measurement takes about so long.
-const TIME: Duration = Duration::from_millis(400);
+pub(super) const TIME: Duration = Duration::from_millis(400);
 /// Frames by which a measurement's number is found, and flows become known.
-const FIRST: u32 = 1 << 17;
+pub(super) const FIRST: u32 = 1 << 17;
 /// What the floor's cables have in their MACs.
 const DIRECT: u8 = 100;
-const MAC_OUT: [u8; 6] = [2, 0, 0, 0, 0xf0, 1];
-const MAC_IN: [u8; 6] = [2, 0, 0, 0, 0xf0, 2];
-const CLIENT: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 10);
+pub(super) const MAC_OUT: [u8; 6] = [2, 0, 0, 0, 0xf0, 1];
+pub(super) const MAC_IN: [u8; 6] = [2, 0, 0, 0, 0xf0, 2];
+pub(super) const CLIENT: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 10);
 const VIP: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 100);
 const PORT: u16 = 9000;
 
@@ -169,7 +169,7 @@ fn rip(number: usize) -> Ipv4Addr {
 }
 
 /// A veth pair. Both ends receive by NAPI, which live frames and an XDP program's redirects need.
-fn cable(from: &Node, out: &str, to: &Node, into: &str, number: u8) -> Result<()> {
+pub(super) fn cable(from: &Node, out: &str, to: &Node, into: &str, number: u8) -> Result<()> {
     let mac =
         |[a, b, c, d, e, f]: [u8; 6]| format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{:02x}:{f:02x}", e.wrapping_add(number));
     let (from_mac, to_mac) = (mac(MAC_OUT), mac(MAC_IN));
@@ -185,7 +185,7 @@ fn cable(from: &Node, out: &str, to: &Node, into: &str, number: u8) -> Result<()
 }
 
 /// What counts and throws away IPv4 frames where they come in.
-fn sink(interfaces: &[&str]) -> String {
+pub(super) fn sink(interfaces: &[&str]) -> String {
     let chain = |name: &&str| {
         format!(
             " counter {name} {{ }}\n chain {name} {{\n  type filter hook ingress device {name} priority 0; policy accept;\n  \
@@ -196,7 +196,7 @@ fn sink(interfaces: &[&str]) -> String {
 }
 
 /// The packets in what `nft list counter` prints.
-fn packets(text: &str) -> Option<u64> {
+pub(super) fn packets(text: &str) -> Option<u64> {
     let mut words = text.split_whitespace().skip_while(|word| *word != "packets");
     words.nth(1)?.parse().ok()
 }
@@ -259,14 +259,14 @@ fn measure(lab: &Lab, cpu: usize, case: &mut Case) -> Result<f64> {
 }
 
 /// What sending took, in seconds.
-struct Run {
-    frames: u32,
-    wall: f64,
+pub(super) struct Run {
+    pub(super) frames: u32,
+    pub(super) wall: f64,
     /// Of this thread and the CPU's softirq thread.
-    ran: f64,
+    pub(super) ran: f64,
 }
 
-fn send(generator: &Generator, cpu: usize, frames: u32) -> Result<Run> {
+pub(super) fn send(generator: &Generator, cpu: usize, frames: u32) -> Result<Run> {
     let mut only = CpuSet::new();
     only.set(cpu);
     sched_setaffinity(None, &only).with_context(|| format!("cannot stay on CPU {cpu}"))?;
