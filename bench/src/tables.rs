@@ -98,6 +98,7 @@ pub(crate) fn fill(side: &impl Side, case: &Case) -> Result<u32> {
             hop: to_server,
             server_port: if nat { SERVER_PORT } else { PORT }.to_be(),
             service_port: PORT.to_be(),
+            tunnel_port: 0,
             rip: words(case.six, frame::server(number)),
             vip: words(case.six, frame::vip()),
             dip: words(case.six, frame::director()),

@@ -1,6 +1,8 @@
 //! What `GET /v1/status` answers.
 
-use relvs_model::{Method, Persistence, Rule, Scheduler, ServiceKey, Settings, Timeouts, health::ServiceStatus, vrrp};
+use relvs_model::{
+    Method, Persistence, Rule, Scheduler, ServiceKey, Settings, Timeouts, Tunnel, health::ServiceStatus, vrrp,
+};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use utoipa::ToSchema;
@@ -104,6 +106,9 @@ pub struct Server {
     pub last_weight: u32,
     /// How packets reach it.
     pub method: Method,
+    /// What its packets travel in, by TUN.
+    #[serde(default, skip_serializing_if = "Tunnel::is_default")]
+    pub tunnel: Tunnel,
     /// With so many flows it takes no new ones; 0 is no limit.
     #[serde(default)]
     pub upper_threshold: u32,

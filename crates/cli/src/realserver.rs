@@ -5,7 +5,7 @@ use relvs_daemon::{
     PinnedDecapsulator,
     realserver::{self, Error, PROBE_TIME, Report, Request},
 };
-use relvs_model::Method;
+use relvs_model::{Method, Tunnel};
 use std::{net::IpAddr, path::PathBuf, process::ExitCode};
 
 #[derive(Subcommand)]
@@ -30,6 +30,9 @@ pub(crate) struct Set {
     /// How the director sends packets here
     #[arg(long, value_enum, default_value = "dr")]
     method: How,
+    /// What packets come in, by tun: ipip, gre or gue:PORT
+    #[arg(long, value_name = "TUNNEL", default_value = "ipip", value_parser = crate::server::tunnel)]
+    tunnel: Tunnel,
     /// An interface that the packets come in on; without any all
     #[arg(long = "interface", value_name = "IF")]
     interfaces: Vec<String>,
@@ -39,7 +42,7 @@ pub(crate) struct Set {
 enum How {
     /// Direct routing
     Dr,
-    /// IP in IP
+    /// Inside another packet
     Tun,
 }
 
@@ -58,7 +61,13 @@ impl Set {
             How::Dr => Method::Dr,
             How::Tun => Method::Tun,
         };
-        Request { vips: self.vips.into_iter().collect(), method, interfaces: self.interfaces, run_dir }
+        Request {
+            vips: self.vips.into_iter().collect(),
+            method,
+            tunnel: self.tunnel,
+            interfaces: self.interfaces,
+            run_dir,
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use crate::{
 };
 use clap::{Args, Subcommand};
 use relvs_api::Client;
-use relvs_model::{Edit, Endpoint, Method, Server, ServerEdit, ServerOf, ServiceKey};
+use relvs_model::{Edit, Endpoint, Method, Server, ServerEdit, ServerOf, ServiceKey, Tunnel};
 use std::process::ExitCode;
 
 #[derive(Subcommand)]
@@ -61,6 +61,9 @@ pub(crate) struct About {
     /// How packets reach it: nat, dr (of a new server, if nothing is said) or tun
     #[arg(long, value_name = "NAME", value_parser = method)]
     method: Option<Method>,
+    /// What its packets travel in, by tun: ipip (if nothing is said), gre, gre+checksum, gue:PORT or gue:PORT+checksum
+    #[arg(long, value_name = "TUNNEL", value_parser = tunnel)]
+    tunnel: Option<Tunnel>,
     /// With so many connections it takes no new ones; 0 is no limit
     #[arg(long, value_name = "N")]
     upper_threshold: Option<u32>,
@@ -73,11 +76,17 @@ fn method(text: &str) -> Result<Method, String> {
     text.parse().map_err(|()| format!("there are {}", Method::ALL.map(Method::name).join(", ")))
 }
 
+/// A tunnel of the command line.
+pub(crate) fn tunnel(text: &str) -> Result<Tunnel, String> {
+    text.parse().map_err(|()| "there are ipip, gre, gre+checksum, gue:PORT and gue:PORT+checksum".to_owned())
+}
+
 pub(crate) fn server(command: Command, client: &Client) -> ExitCode {
     match command {
         Command::Add { which, about, making } => {
             let port = which.endpoint().socket().port();
             let server = Server {
+                tunnel: about.tunnel.unwrap_or_default(),
                 upper_threshold: about.upper_threshold.unwrap_or_default(),
                 lower_threshold: about.lower_threshold.unwrap_or_default(),
                 ..Server::new(which.server.address, port, about.weight.unwrap_or(1), about.method.unwrap_or_default())
@@ -85,9 +94,9 @@ pub(crate) fn server(command: Command, client: &Client) -> ExitCode {
             making.edit(client, Edit::AddServer(ServerOf { service: which.service, server }))
         }
         Command::Edit { which, about, making } => {
-            let About { weight, method, upper_threshold, lower_threshold } = about;
+            let About { weight, method, tunnel, upper_threshold, lower_threshold } = about;
             let unchanged = ServerEdit::of(which.endpoint());
-            let edit = ServerEdit { weight, method, upper_threshold, lower_threshold, ..unchanged };
+            let edit = ServerEdit { weight, method, tunnel, upper_threshold, lower_threshold, ..unchanged };
             making.edit(client, Edit::EditServer(edit))
         }
         Command::Delete { which, making } => making.edit(client, Edit::DeleteServer(which.endpoint())),

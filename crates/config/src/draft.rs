@@ -3,7 +3,9 @@
 
 use crate::report::Span;
 use relvs_model::health::{Check, Damping, Notify, Script, ServiceHealth};
-use relvs_model::{Director, Listeners, Method, Rule, Scheduler, SchedulerFlags, ServiceKey, Settings, Timeouts};
+use relvs_model::{
+    Director, Listeners, Method, Rule, Scheduler, SchedulerFlags, ServiceKey, Settings, Timeouts, Tunnel,
+};
 use std::net::{IpAddr, Ipv4Addr};
 
 /// A value of a file.
@@ -60,6 +62,8 @@ pub(crate) struct ServiceDraft {
     pub(crate) flags: Vec<(SchedulerFlags, Option<Scheduler>, Span)>,
     /// For the servers that do not say their own.
     pub(crate) method: Given<Method>,
+    /// For the TUN servers that do not say their own.
+    pub(crate) tunnel: Given<Tunnel>,
     pub(crate) persistence: Given<PersistenceDraft>,
     pub(crate) one_packet: Given<bool>,
     pub(crate) servers: Vec<ServerDraft>,
@@ -139,6 +143,7 @@ pub(crate) struct ServerDraft {
     pub(crate) upper_threshold: Given<u32>,
     pub(crate) lower_threshold: Given<u32>,
     pub(crate) method: Given<Method>,
+    pub(crate) tunnel: Given<Tunnel>,
     pub(crate) health: HealthDraft,
     /// Something of it was not understood: it is judged by the rules, and not accepted.
     pub(crate) broken: bool,

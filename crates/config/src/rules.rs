@@ -6,7 +6,9 @@ use crate::checked::{self, Checked};
 use crate::draft::{Given, MaskDraft, ServerDraft, ServiceDraft};
 use crate::lines::Lines;
 use crate::report::{Fault, Report, Span, quoted};
-use relvs_model::{Method, Netmask, Persistence, Protocol, Scheduler, SchedulerFlags, Server, Service, ServiceKey};
+use relvs_model::{
+    Method, Netmask, Persistence, Protocol, Scheduler, SchedulerFlags, Server, Service, ServiceKey, Tunnel,
+};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -182,6 +184,7 @@ fn servers(
             report.warning(span, fault.help("leave the port out"));
         }
         let thresholds = thresholds(server, report);
+        let tunnel = method.and_then(|method| tunnel(draft, server, method, report));
         // Before the service is known, servers without a port have the same one.
         let Some(port) = server.port.or(key.map_or(0, |key| key.port())) else { continue };
         if let Some(first) = seen.get(&(*address, port)) {
@@ -191,11 +194,12 @@ fn servers(
             continue;
         }
         seen.insert((*address, port), place.clone());
-        if let (Some(method), Some(weight), Some((upper_threshold, lower_threshold)), false) =
-            (method, server.weight.or(Server::DEFAULT_WEIGHT), thresholds, server.broken)
+        if let (Some(method), Some(tunnel), Some(weight), Some((upper_threshold, lower_threshold)), false) =
+            (method, tunnel, server.weight.or(Server::DEFAULT_WEIGHT), thresholds, server.broken)
         {
             let health = checked.server(&server.health, key, port, method, report);
-            let server = Server { address: *address, port, weight, method, upper_threshold, lower_threshold, health };
+            let server =
+                Server { address: *address, port, weight, method, tunnel, upper_threshold, lower_threshold, health };
             accepted.push((server, place.clone()));
         }
     }
@@ -216,7 +220,23 @@ fn sorry(draft: &ServiceDraft, key: Option<ServiceKey>, report: &mut Report) -> 
         Given::Is(method, _) => Some(method),
     };
     let holds = reachable(server, *address, place, key, method?, report) && !server.broken;
-    holds.then_some(Server::new(*address, server.port.or(key.port())?, Server::DEFAULT_WEIGHT, method?))
+    let tunnel = tunnel(draft, server, method?, report)?;
+    let server = Server::new(*address, server.port.or(key.port())?, Server::DEFAULT_WEIGHT, method?);
+    holds.then_some(Server { tunnel, ..server })
+}
+
+/// What a server's packets travel in: as it says, or its service for it.
+fn tunnel(service: &ServiceDraft, server: &ServerDraft, method: Method, report: &mut Report) -> Option<Tunnel> {
+    match (&server.tunnel, method) {
+        (Given::Is(_, span), Method::Nat | Method::Dr) => {
+            let fault = Fault::new(format!("a {method} server has no tunnel"));
+            report.error(span, fault.help("write method = \"tun\", or leave `tunnel` out"));
+            None
+        }
+        (Given::Absent, Method::Nat | Method::Dr) => Some(Tunnel::Ipip),
+        (Given::Absent, Method::Tun) => service.tunnel.or(Tunnel::Ipip),
+        (own @ (Given::Wrong | Given::Is(..)), _) => own.or(Tunnel::Ipip),
+    }
 }
 
 /// The thresholds, upper and lower, if they are that way round.
@@ -253,22 +273,11 @@ fn reachable(
         report.error(place, fault.help("write the address that the server alone has"));
         holds = false;
     }
-    if address.is_ipv4() != key.is_ipv4() {
+    if address.is_ipv4() != key.is_ipv4() && method != Method::Tun {
         let (server, own) = (family(address.is_ipv4()), family(key.is_ipv4()));
         let what = if key.address().is_some() { "VIP" } else { "mark" };
-        report.error(
-            place,
-            match method {
-                Method::Nat | Method::Dr => {
-                    Fault::new(format!("{method} from an {own} {what} to an {server} server is not possible"))
-                        .help(format!("write the server's {own} address"))
-                }
-                Method::Tun => Fault::new(format!(
-                    "a tunnel from an {own} {what} to an {server} server is not available in this version"
-                ))
-                .help(format!("write the server's {own} address")),
-            },
-        );
+        let fault = Fault::new(format!("{method} from an {own} {what} to an {server} server is not possible"));
+        report.error(place, fault.help(format!("write the server's {own} address, or method = \"tun\"")));
         holds = false;
     }
     match (method, &server.port) {

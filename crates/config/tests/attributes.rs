@@ -142,7 +142,7 @@ fn marks_and_rules() {
         "[[service]]\nmark = 7\nfamily = \"ipv6\"\n[[service.server]]\naddress = \"10.0.0.1\"\n[[rule]]\nmark = 7\n\
          [[service]]\nmark = 7\nfamily = \"ip\"\n[[service]]\nmark = 7\nfamily = \"ipv6\"\n",
         &[
-            "f:5:11: error: dr from an IPv6 mark to an IPv4 server is not possible; write the server's IPv6 address",
+            "f:5:11: error: dr from an IPv6 mark to an IPv4 server is not possible; write the server's IPv6 address, or method = \"tun\"",
             "f:10:10: error: unknown family `ip`; available: ipv4, ipv6",
             "f:12:8: error: the service mark 7 (ipv6) is defined twice; the first is on line 2",
         ],

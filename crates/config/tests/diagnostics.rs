@@ -353,15 +353,31 @@ fn server() {
         ),
         (
             "address = \"fd00::1\"\nmethod = \"nat\"",
-            "f:4:11: error: nat from an IPv4 VIP to an IPv6 server is not possible; write the server's IPv4 address",
+            "f:4:11: error: nat from an IPv4 VIP to an IPv6 server is not possible; write the server's IPv4 address, or method = \"tun\"",
         ),
         (
             "address = \"fd00::1\"",
-            "f:4:11: error: dr from an IPv4 VIP to an IPv6 server is not possible; write the server's IPv4 address",
+            "f:4:11: error: dr from an IPv4 VIP to an IPv6 server is not possible; write the server's IPv4 address, or method = \"tun\"",
         ),
         (
-            "address = \"fd00::1\"\nmethod = \"tun\"",
-            "f:4:11: error: a tunnel from an IPv4 VIP to an IPv6 server is not available in this version; write the server's IPv4 address",
+            "address = \"10.0.0.1\"\ntunnel = { type = \"gre\" }",
+            "f:5:10: error: a dr server has no tunnel; write method = \"tun\", or leave `tunnel` out",
+        ),
+        (
+            "address = \"10.0.0.1\"\nmethod = \"tun\"\ntunnel = \"gre\"",
+            "f:6:10: error: `tunnel` must be a table, not a string; write { type = \"gre\" }, or { type = \"gue\", port = 6080 }",
+        ),
+        (
+            "address = \"10.0.0.1\"\nmethod = \"tun\"\ntunnel = { type = \"gre\", port = 7 }",
+            "f:6:33: error: `port` is not for a tunnel of type gre; leave it out",
+        ),
+        (
+            "address = \"10.0.0.1\"\nmethod = \"tun\"\ntunnel = { type = \"ipip\", checksum = true }",
+            "f:6:38: error: `checksum` is not for a tunnel of type ipip; leave it out",
+        ),
+        (
+            "address = \"10.0.0.1\"\nmethod = \"tun\"\ntunnel = { type = \"gue\" }",
+            "f:6:10: error: tunnel has no `port`; add `port = 6080`",
         ),
         (
             "address = \"10.0.0.1\"\nupper_threshold = 7\nlower_threshold = 8",

@@ -336,3 +336,60 @@ fn interfaces_that_do_not_exist() {
 fn said(parsed: &Parsed) -> Vec<String> {
     parsed.diagnostics.iter().map(ToString::to_string).collect()
 }
+
+#[test]
+fn tunnels_are_a_servers_or_its_services() {
+    let text = r#"
+[[service]]
+listen = "192.0.2.100:80/tcp"
+method = "tun"
+tunnel = { type = "gue", port = 6080 }
+
+[[service.server]]
+address = "10.0.0.11"
+
+[[service.server]]
+address = "fd00::12"
+tunnel = { type = "gre", checksum = true }
+
+[[service.server]]
+address = "10.0.0.13"
+method = "dr"
+
+[[service.server]]
+address = "10.0.0.14"
+tunnel = { type = "ipip" }
+
+[service.sorry_server]
+address = "10.0.0.15"
+
+[[rule]]
+mark = 7
+destination = "192.0.2.101"
+
+[[service]]
+mark = 7
+
+[[service.server]]
+address = "fd00::16"
+method = "tun"
+
+[service.server.tunnel]
+type = "gue"
+port = 65535
+checksum = true
+"#;
+    let parsed = parse_toml("relvs.toml", text);
+    assert_eq!(parsed.diagnostics, []);
+    let [first, second] = parsed.state.services.as_slice() else { panic!("two services") };
+    let tunnels: Vec<String> = first.servers.iter().map(|server| server.tunnel.to_string()).collect();
+    assert_eq!(tunnels, ["gue:6080", "gre+checksum", "ipip", "ipip"]);
+    let sorry = first.health.as_ref().and_then(|health| health.sorry.as_ref()).expect("a sorry server");
+    assert_eq!((sorry.method, sorry.tunnel.to_string().as_str()), (Method::Tun, "gue:6080"));
+    assert_eq!(second.servers[0].tunnel.to_string(), "gue:65535+checksum");
+    // As JSON, which the API and the disk have.
+    let json = serde_json::to_value(&second.servers[0]).expect("values only");
+    assert_eq!(json["tunnel"], serde_json::json!({ "type": "gue", "port": 65535, "checksum": true }));
+    let plain = serde_json::to_value(&first.servers[3]).expect("values only");
+    assert!(plain.get("tunnel").is_none(), "{plain}");
+}

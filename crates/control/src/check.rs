@@ -3,7 +3,9 @@
 
 use crate::{Desired, Refusal};
 use relvs_core::schedule::mh;
-use relvs_model::{Method, Network, Protocol, Rule, Scheduler, Server, Service, ServiceKey, Settings, Timeouts};
+use relvs_model::{
+    Method, Network, Protocol, Rule, Scheduler, Server, Service, ServiceKey, Settings, Timeouts, Tunnel,
+};
 use std::{collections::BTreeSet, net::SocketAddr};
 
 /// The largest weight, and the largest threshold: IPVS keeps them in signed numbers.
@@ -93,7 +95,15 @@ pub(crate) fn service(service: &Service) -> Result<(), Refusal> {
 }
 
 fn server(key: ServiceKey, server: &Server, endpoint: SocketAddr) -> Result<(), Refusal> {
-    if server.address.is_ipv4() != key.is_ipv4() {
+    match server.tunnel {
+        Tunnel::Gue { port: 0, .. } => return Err(Refusal::TunnelPort { service: key, server: endpoint }),
+        Tunnel::Ipip => {}
+        tunnel @ (Tunnel::Gre { .. } | Tunnel::Gue { .. }) if server.method != Method::Tun => {
+            return Err(Refusal::NoTunnel { service: key, server: endpoint, method: server.method, tunnel });
+        }
+        Tunnel::Gre { .. } | Tunnel::Gue { .. } => {}
+    }
+    if server.address.is_ipv4() != key.is_ipv4() && server.method != Method::Tun {
         return Err(Refusal::OtherFamily { service: key, server: endpoint });
     }
     // Where the service has any port, a server without one gets each packet on the port it was sent to. A mark's says

@@ -4,8 +4,8 @@
 //! in its place; so it costs nothing for the others, however many there are.
 
 use crate::{Limits, Refusal, memory_order, record::FTP};
-use relvs_core::table::destination::{self, Destination, method};
-use relvs_model::{Method, Server, Service, ServiceKey};
+use relvs_core::table::destination::{self, Destination, method, tunnel};
+use relvs_model::{Method, Server, Service, ServiceKey, Tunnel};
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -103,10 +103,10 @@ impl Held {
     /// Its record, less what only the caller knows: next hop, MTU and DIP.
     pub(crate) fn record(&self) -> Destination {
         Destination {
-            method: match self.server.method {
-                Method::Nat => method::NAT,
-                Method::Dr => method::DR,
-                Method::Tun => method::TUN,
+            method: method_of(&self.server, self.service.is_ipv4()),
+            tunnel_port: match self.server.tunnel {
+                Tunnel::Gue { port, .. } => memory_order::port(port),
+                Tunnel::Ipip | Tunnel::Gre { .. } => 0,
             },
             flags: self.flags(),
             server_port: memory_order::port(self.sent_to()),
@@ -116,6 +116,28 @@ impl Held {
             ..Destination::default()
         }
     }
+}
+
+/// A server's method, with the kind of its tunnel, for a service of this family.
+fn method_of(server: &Server, ipv4: bool) -> u8 {
+    let sum = |checksum: bool| if checksum { tunnel::CHECKSUM } else { 0 };
+    let kind = match server.tunnel {
+        Tunnel::Ipip => 0,
+        Tunnel::Gre { checksum } => tunnel::GRE | sum(checksum),
+        Tunnel::Gue { checksum, .. } => tunnel::GUE | sum(checksum),
+    };
+    let family = if server.address.is_ipv4() == ipv4 { 0 } else { tunnel::OTHER_FAMILY };
+    match server.method {
+        Method::Nat => method::NAT,
+        Method::Dr => method::DR,
+        Method::Tun => method::TUN | kind | family,
+    }
+}
+
+/// Bytes that are put in front of a packet to this server.
+pub fn overhead(server: &Server) -> u16 {
+    let ipv4 = server.address.is_ipv4();
+    destination::overhead(method_of(server, ipv4), !ipv4)
 }
 
 /// All that have numbers.

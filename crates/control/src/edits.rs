@@ -7,7 +7,7 @@ use crate::{
     Desired, Refusal,
     check::{rule, service, timeouts},
 };
-use relvs_model::{Edit, Endpoint, Server, Service, ServiceKey, Unset};
+use relvs_model::{Edit, Endpoint, Method, Server, Service, ServiceKey, Tunnel, Unset};
 use std::{collections::HashMap, net::SocketAddr, sync::Arc};
 
 /// What edits make of a desired state.
@@ -144,6 +144,8 @@ impl Working {
                 let server = &mut found.servers[at];
                 server.weight = edit.weight.unwrap_or(server.weight);
                 server.method = edit.method.unwrap_or(server.method);
+                let kept = if server.method == Method::Tun { server.tunnel } else { Tunnel::Ipip };
+                server.tunnel = edit.tunnel.unwrap_or(kept);
                 server.upper_threshold = edit.upper_threshold.unwrap_or(server.upper_threshold);
                 server.lower_threshold = edit.lower_threshold.unwrap_or(server.lower_threshold);
                 service(found)?;

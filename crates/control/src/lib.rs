@@ -41,6 +41,7 @@ mod stored;
 pub use compare::{compare, compare_directors};
 pub use control::{Control, Prepared};
 pub use desired::Desired;
+pub use destinations::overhead;
 pub use edits::{Edited, Refused, Why};
 pub use entries::Entries;
 pub use estimator::Figures;

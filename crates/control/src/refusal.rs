@@ -1,7 +1,7 @@
 //! Why a desired state cannot be brought into the tables.
 
 use crate::Limits;
-use relvs_model::{Method, Netmask, ServiceKey, Unset};
+use relvs_model::{Method, Netmask, ServiceKey, Tunnel, Unset};
 use std::net::SocketAddr;
 
 /// Why a desired state was refused as a whole. Each reads as one line.
@@ -106,13 +106,37 @@ pub enum Refusal {
         /// The server.
         server: SocketAddr,
     },
-    /// The server's address is of the other family.
-    #[error("the service {service} cannot have the server {server}: its address must be of the service's family")]
+    /// The server's address is of the other family, which only a tunnel reaches.
+    #[error(
+        "the service {service} cannot have the server {server}: its address must be of the service's family, or its method tun"
+    )]
     OtherFamily {
         /// The service.
         service: ServiceKey,
         /// The server.
         server: SocketAddr,
+    },
+    /// A GUE tunnel to port 0.
+    #[error("the service {service} cannot have the server {server}: a gue tunnel needs a port")]
+    TunnelPort {
+        /// The service.
+        service: ServiceKey,
+        /// The server.
+        server: SocketAddr,
+    },
+    /// A tunnel for a server that is not reached by one.
+    #[error(
+        "the service {service} cannot have the {method} server {server} with a {tunnel} tunnel: that is for method tun"
+    )]
+    NoTunnel {
+        /// The service.
+        service: ServiceKey,
+        /// The server.
+        server: SocketAddr,
+        /// Its method.
+        method: Method,
+        /// The tunnel.
+        tunnel: Tunnel,
     },
     /// The server's port is 0, or with DR or TUN not the service's.
     #[error(

@@ -306,7 +306,7 @@ impl Control {
 
 /// Every server has a destination that is not retired, and there are no others.
 fn agree(services: &[Arc<Service>], destinations: &Destinations) -> Result<(), Corrupt> {
-    let rest = |server: &Server| (server.weight, server.upper_threshold, server.lower_threshold);
+    let rest = |server: &Server| (server.weight, server.tunnel, server.upper_threshold, server.lower_threshold);
     let live = destinations.iter().filter(|(_, held)| !held.retired).count();
     let mut servers = 0;
     for service in services {

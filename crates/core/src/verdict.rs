@@ -74,11 +74,19 @@ pub enum Stage {
     Settle6 = 20,
     /// A verdict that user space is told of.
     Trace = 21,
+    /// A client's IPv4 packet into a tunnel other than IPv4 in IPv4.
+    Tunnel4 = 22,
+    /// An IPv6 packet into a tunnel other than IPv6 in IPv6.
+    Tunnel6 = 23,
+    /// An ICMP error that may be about a packet of the director's own tunnel.
+    Path4 = 24,
+    /// The same of ICMPv6.
+    Path6 = 25,
 }
 
 impl Stage {
     /// How many there are.
-    pub const COUNT: usize = 22;
+    pub const COUNT: usize = 26;
 }
 
 macro_rules! reasons {
@@ -172,4 +180,6 @@ reasons! {
     NoFlowAnswered = "no_flow_answered",
     /// Passed: a tunnel ended here.
     Decapsulated = "decapsulated",
+    /// Dropped: the checksum of a tunnel that ends here is wrong.
+    TunnelChecksum = "tunnel_checksum",
 }

@@ -17,6 +17,21 @@ pub trait Frame {
     fn view<const N: usize>(&self, at: usize) -> Option<&[u8; N]>;
     /// The same, to write.
     fn view_mut<const N: usize>(&mut self, at: usize) -> Option<&mut [u8; N]>;
+    /// The sum of `length` bytes at `at`, as 16-bit words in memory order, not folded; a last odd byte is the first of its
+    /// word. None if the frame has not so many.
+    fn sum(&self, at: usize, length: usize) -> Option<u64> {
+        let mut sum = 0;
+        let mut done = 0;
+        while done + 2 <= length {
+            sum += u64::from(u16::from_ne_bytes(*self.view(at + done)?));
+            done += 2;
+        }
+        if done < length {
+            let [last] = *self.view(at + done)?;
+            sum += u64::from(u16::from_ne_bytes([last, 0]));
+        }
+        Some(sum)
+    }
     /// Moves the beginning: `by` bytes more room in front, or less if negative. Their content is undefined.
     fn grow_front(&mut self, by: i32) -> Option<()>;
     /// Cuts the frame to `length` bytes; it is not made longer.
@@ -190,8 +205,8 @@ pub trait Tables: Sized {
     fn fragment(&self, key: &[u64; 5]) -> Option<Self::Half>;
     /// Remembers a fragmented packet.
     fn remember_fragment(&self, key: &[u64; 5], value: &[u64; 4]);
-    /// Whether this address is a VIP whose tunnel ends here.
-    fn decapsulates(&self, address: [u64; 2]) -> bool;
+    /// The kinds of tunnels to this VIP that end here ([`crate::decapsulate::ends`]); 0: none.
+    fn decapsulates(&self, address: [u64; 2]) -> u32;
     /// A line of this CPU's own, for the limits of answers and events.
     fn answers(&self) -> Option<Self::Line>;
     /// A filter of events: [`crate::table::trace`].

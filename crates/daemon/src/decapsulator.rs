@@ -1,7 +1,9 @@
 //! The decapsulator of `relvs realserver`, pinned in the run directory.
 
 use crate::realserver::{Decapsulation, Decapsulator, DecapsulatorError};
+use relvs_core::decapsulate::ends;
 use relvs_dataplane::{Decapsulator as Program, Mode, object};
+use relvs_model::Tunnel;
 use relvs_net::Network;
 use std::{
     collections::BTreeSet,
@@ -31,7 +33,10 @@ impl Decapsulator for Pinned {
         let attached: BTreeSet<u32> = program.attached()?.into_iter().map(|(index, _)| index).collect();
         let links = Network::open()?.links()?;
         let interfaces = links.into_iter().filter(|l| attached.contains(&l.index)).map(|l| l.name).collect();
-        Ok(Decapsulation { interfaces, vips: program.vips().into_iter().map(address).collect() })
+        Ok(Decapsulation {
+            interfaces,
+            vips: program.vips().into_iter().map(|(vip, ends)| (address(vip), tunnel(ends))).collect(),
+        })
     }
 
     fn set(&mut self, wanted: &Decapsulation) -> Result<(), DecapsulatorError> {
@@ -48,11 +53,11 @@ impl Decapsulator for Pinned {
             let link = links.iter().find(|l| l.name == *name).ok_or_else(|| format!("interface {name} is gone"))?;
             program.attach(name, link.index, modes(link))?;
         }
-        for vip in &wanted.vips {
-            program.add(words(*vip))?;
+        for (vip, tunnel) in &wanted.vips {
+            program.add(words(*vip), ends_of(*tunnel))?;
         }
-        for vip in program.vips() {
-            if !wanted.vips.contains(&address(vip)) {
+        for (vip, _) in program.vips() {
+            if !wanted.vips.contains_key(&address(vip)) {
                 program.remove(vip);
             }
         }
@@ -70,6 +75,26 @@ impl Decapsulator for Pinned {
 /// mode changes what its peer may send, and so is left alone.
 fn modes(link: &relvs_net::Link) -> &'static [Mode] {
     if link.is_veth() { &[Mode::Generic] } else { &[Mode::Native, Mode::Generic] }
+}
+
+/// A tunnel as the decapsulator has it, which takes those with and without a checksum.
+const fn ends_of(tunnel: Tunnel) -> u32 {
+    match tunnel {
+        Tunnel::Ipip => ends::IPIP,
+        Tunnel::Gre { .. } => ends::GRE,
+        Tunnel::Gue { port, .. } => ends::GUE | (port as u32) << 16,
+    }
+}
+
+/// The other way.
+const fn tunnel(ends: u32) -> Tunnel {
+    if ends & ends::GUE != 0 {
+        Tunnel::Gue { port: (ends >> 16) as u16, checksum: false }
+    } else if ends & ends::GRE != 0 {
+        Tunnel::Gre { checksum: false }
+    } else {
+        Tunnel::Ipip
+    }
 }
 
 /// An address as it stands in the tables.
@@ -104,5 +129,14 @@ mod tests {
             let there: IpAddr = text.parse().unwrap();
             assert_eq!(address(words(there)), there);
         }
+    }
+
+    #[test]
+    fn tunnels_come_back_from_the_tables() {
+        for text in ["ipip", "gre", "gue:1", "gue:65535"] {
+            let there: Tunnel = text.parse().unwrap();
+            assert_eq!(tunnel(ends_of(there)), there);
+        }
+        assert_eq!(tunnel(ends_of("gre+checksum".parse().unwrap())), "gre".parse().unwrap());
     }
 }

@@ -3,14 +3,24 @@
 use aya_ebpf::{
     EbpfContext as _,
     bindings::xdp_md,
-    helpers::{bpf_xdp_adjust_head, bpf_xdp_adjust_tail},
+    helpers::{bpf_loop, bpf_xdp_adjust_head, bpf_xdp_adjust_tail},
     programs::XdpContext,
 };
-use core::{arch::asm, hint::assert_unchecked, ptr::read_volatile};
+use core::{
+    arch::asm,
+    ffi::c_void,
+    hint::assert_unchecked,
+    ptr::{self, read_volatile},
+};
 use relvs_core::Frame;
 
 /// Offsets are below this: the verifier wants to know. The core's are below 1,024.
 const OFFSETS: usize = 0x7ff;
+
+/// Those of a packet's last bytes likewise.
+const LAST: usize = 0x7fff;
+/// Bytes that are added up in one turn.
+const CHUNK: usize = 64;
 
 pub struct Xdp {
     context: *mut xdp_md,
@@ -57,6 +67,71 @@ fn opaque(address: usize) -> usize {
     same
 }
 
+/// `N` bytes at an offset that may be anywhere in the frame, whose ends are read anew: for what [`bpf_loop`] calls.
+#[inline(always)]
+fn far<const N: usize>(context: *mut xdp_md, at: usize) -> Option<*const [u8; N]> {
+    // SAFETY: the context is the program's own.
+    let (data, end) = unsafe {
+        let (data, end) = (&raw const (*context).data, &raw const (*context).data_end);
+        (read_volatile(data) as usize, read_volatile(end) as usize)
+    };
+    let begin = opaque(data + (at & LAST));
+    if begin + N > end { None } else { Some(begin as *const [u8; N]) }
+}
+
+/// A sum under way. Where it is follows from the turn: what a callback changes is followed value by value by the verifier.
+#[repr(C)]
+struct Sum {
+    context: *mut xdp_md,
+    /// Where it begins.
+    at: usize,
+    total: u64,
+    /// Not 0 when bytes were not there.
+    missing: u64,
+}
+
+impl Sum {
+    /// So many turns.
+    #[inline(always)]
+    fn turns(&mut self, count: usize, call: extern "C" fn(u32, *mut c_void) -> i64) {
+        // SAFETY: the callback takes back what it is given here, and the kernel calls it before this returns.
+        let _ = unsafe { bpf_loop(count as u32, call as *mut c_void, ptr::from_mut(self).cast(), 0) };
+    }
+}
+
+/// Adds [`CHUNK`] bytes: 0 goes on.
+extern "C" fn chunk(turn: u32, sum: *mut c_void) -> i64 {
+    // SAFETY: `turns` gave it, and has it alone.
+    let sum = unsafe { &mut *sum.cast::<Sum>() };
+    let Some(bytes) = far::<CHUNK>(sum.context, sum.at + turn as usize * CHUNK) else {
+        sum.missing = 1;
+        return 1;
+    };
+    let mut total = sum.total;
+    let mut at = 0;
+    while at < CHUNK {
+        // SAFETY: within the chunk; a frame's words need no alignment.
+        let word = unsafe { bytes.cast::<u8>().add(at).cast::<u64>().read_unaligned() };
+        total = total.wrapping_add((word & 0xffff_ffff) + (word >> 32));
+        at += 8;
+    }
+    sum.total = total;
+    0
+}
+
+/// Adds four bytes.
+extern "C" fn word(turn: u32, sum: *mut c_void) -> i64 {
+    // SAFETY: as in `chunk`.
+    let sum = unsafe { &mut *sum.cast::<Sum>() };
+    let Some(bytes) = far::<4>(sum.context, sum.at + turn as usize * 4) else {
+        sum.missing = 1;
+        return 1;
+    };
+    // SAFETY: within the frame.
+    sum.total = sum.total.wrapping_add(u64::from(u32::from_ne_bytes(unsafe { *bytes })));
+    0
+}
+
 impl Frame for Xdp {
     #[inline(always)]
     fn length(&self) -> usize {
@@ -81,6 +156,28 @@ impl Frame for Xdp {
         let begin = self.at::<N>(at)?;
         // SAFETY: as in `view`.
         Some(unsafe { &mut *(begin as *mut [u8; N]) })
+    }
+
+    #[inline(always)]
+    fn sum(&self, at: usize, length: usize) -> Option<u64> {
+        // To the verifier the sum of anything and something is anything; that of nothing and something it would follow.
+        let seed = u64::from_ne_bytes(*self.view::<8>(0)?);
+        let mut sum = Sum { context: self.context, at, total: seed, missing: 0 };
+        sum.turns(length / CHUNK, chunk);
+        sum.at += length / CHUNK * CHUNK;
+        sum.turns(length % CHUNK / 4, word);
+        sum.at += length % CHUNK / 4 * 4;
+        let mut total = sum.total.wrapping_sub(seed);
+        if length & 2 != 0 {
+            // SAFETY: within the frame.
+            total += u64::from(u16::from_ne_bytes(unsafe { *far::<2>(self.context, sum.at)? }));
+            sum.at += 2;
+        }
+        if length & 1 != 0 {
+            // SAFETY: within the frame.
+            total += u64::from(unsafe { *far::<1>(self.context, sum.at)? }[0]);
+        }
+        if sum.missing == 0 { Some(total) } else { None }
     }
 
     #[inline(always)]

@@ -66,6 +66,10 @@ stages! {
     slow_settle4 = Settle4,
     slow_settle6 = Settle6,
     slow_trace = Trace,
+    slow_tunnel4 = Tunnel4,
+    slow_tunnel6 = Tunnel6,
+    slow_path4 = Path4,
+    slow_path6 = Path6,
 }
 
 /// The real server's end of a tunnel.

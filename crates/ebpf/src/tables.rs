@@ -334,8 +334,9 @@ impl Tables for Maps {
     }
 
     #[inline(always)]
-    fn decapsulates(&self, address: [u64; 2]) -> bool {
-        maps::VIPS.get_ptr(address).is_some()
+    fn decapsulates(&self, address: [u64; 2]) -> u32 {
+        // SAFETY: a map's value.
+        maps::VIPS.get_ptr(address).map_or(0, |ends| unsafe { read_volatile(ends) })
     }
 
     #[inline(always)]

@@ -4,7 +4,7 @@
 //! Counters and connections are none of the desired state, so [`Change::Zero`] is only judged here; and a removed
 //! server's connections are the director's own business.
 
-use crate::{Change, Refused, ServerSpec, ServiceSpec, Tunnel, Unsupported};
+use crate::{Change, Refused, ServerSpec, ServiceSpec, Unsupported};
 use relvs_model::{Method, Persistence, Scheduler, Server, Service, ServiceKey, State, Timeouts};
 use std::{
     collections::HashMap,
@@ -166,11 +166,8 @@ fn thresholds(spec: &ServerSpec) -> Result<(), Refused> {
 /// Whether relvs can have a server that the kernel takes.
 fn supported(key: &ServiceKey, spec: &ServerSpec) -> Result<(), Unsupported> {
     let (service, server) = (*key, spec.address);
-    if server.is_ipv4() != service.is_ipv4() {
-        return Err(Unsupported::OtherFamily { service, server });
-    }
-    if spec.tunnel != Tunnel::Ipip {
-        return Err(Unsupported::Tunnel(spec.tunnel.name()));
+    if spec.tunnel.supported().is_none() {
+        return Err(Unsupported::RemoteChecksum);
     }
     if spec.method == Method::Nat && server.port() == 0 && service.port() != 0 {
         return Err(Unsupported::NoPort { service, server });
@@ -180,6 +177,7 @@ fn supported(key: &ServiceKey, spec: &ServerSpec) -> Result<(), Unsupported> {
 
 fn server(spec: &ServerSpec) -> Server {
     Server {
+        tunnel: spec.tunnel.supported().unwrap_or_default(),
         upper_threshold: spec.upper_threshold,
         lower_threshold: spec.lower_threshold,
         ..Server::new(spec.address.ip(), spec.address.port(), spec.weight, spec.method)
@@ -246,8 +244,10 @@ mod tests {
         for (lines, text) in [
             (vec!["-A -u 10.0.0.100:80 --pe sip -p"], "relvs has no persistence engine sip"),
             (vec!["-A -u 10.0.0.100:80 -s none"], "relvs has no service without a scheduler"),
-            (vec![service, "-a -t 10.0.0.100:80 -r 10.0.0.1 -i --tun-type gre"], "relvs has no gre tunnels"),
-            (vec![service, "-a -t 10.0.0.100:80 -r fd00::1 -i"], "relvs cannot send the packets of 10.0.0.100:80/tcp"),
+            (
+                vec![service, "-a -t 10.0.0.100:80 -r 10.0.0.1 -i --tun-type gue --tun-port 6080 --tun-remcsum"],
+                "relvs has no tunnels with a remote checksum",
+            ),
             (vec![service, "-a -t 10.0.0.100:80 -r 10.0.0.1:0 -m"], "relvs cannot rewrite the packets"),
             (vec!["--start-daemon master"], "relvs has no sync daemon"),
         ] {

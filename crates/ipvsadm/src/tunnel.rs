@@ -1,4 +1,4 @@
-//! Which options a tunnel takes, by its kind. Nothing is said of whether relvs has such a tunnel.
+//! Which options a tunnel takes, by its kind. And which of them relvs has.
 
 use crate::{Failure, Id, Tunnel, TunnelChecksum, Use, parse};
 use std::collections::BTreeSet;
@@ -62,7 +62,34 @@ pub(crate) fn check(kind: Kind, said: &BTreeSet<Id>) -> Result<(), Failure> {
     parse::check(&IDS[1..], |id| kind.uses(id), said, &format!("'{}' tunnel type", kind.name()))
 }
 
+impl From<relvs_model::Tunnel> for Tunnel {
+    fn from(tunnel: relvs_model::Tunnel) -> Self {
+        let of = |checksum: bool| if checksum { TunnelChecksum::Plain } else { TunnelChecksum::None };
+        match tunnel {
+            relvs_model::Tunnel::Ipip => Tunnel::Ipip,
+            relvs_model::Tunnel::Gue { port, checksum } => Tunnel::Gue { port, checksum: of(checksum) },
+            relvs_model::Tunnel::Gre { checksum } => Tunnel::Gre { checksum: of(checksum) },
+        }
+    }
+}
+
 impl Tunnel {
+    /// As relvs has it; none if its checksum is left to the other end.
+    pub(crate) const fn supported(self) -> Option<relvs_model::Tunnel> {
+        match self {
+            Tunnel::Ipip => Some(relvs_model::Tunnel::Ipip),
+            Tunnel::Gue { checksum: TunnelChecksum::Remote, .. } | Tunnel::Gre { checksum: TunnelChecksum::Remote } => {
+                None
+            }
+            Tunnel::Gue { port, checksum } => {
+                Some(relvs_model::Tunnel::Gue { port, checksum: matches!(checksum, TunnelChecksum::Plain) })
+            }
+            Tunnel::Gre { checksum } => {
+                Some(relvs_model::Tunnel::Gre { checksum: matches!(checksum, TunnelChecksum::Plain) })
+            }
+        }
+    }
+
     /// Its name.
     pub const fn name(self) -> &'static str {
         match self {

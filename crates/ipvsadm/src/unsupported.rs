@@ -12,17 +12,9 @@ pub enum Unsupported {
     /// `-s none`.
     #[error("relvs has no service without a scheduler: name one with -s")]
     NoScheduler,
-    /// `--tun-type gue` and `--tun-type gre`.
-    #[error("relvs has no {0} tunnels: leave out --tun-type, packets then travel in IPIP")]
-    Tunnel(&'static str),
-    /// A tunnel to a server of the other address family.
-    #[error("relvs cannot send the packets of {service} to {server}: its address must be of the service's family")]
-    OtherFamily {
-        /// The service.
-        service: ServiceKey,
-        /// The server.
-        server: SocketAddr,
-    },
+    /// `--tun-remcsum`.
+    #[error("relvs has no tunnels with a remote checksum: take --tun-csum or --tun-nocsum")]
+    RemoteChecksum,
     /// A NAT server on port 0 of a service that has a port.
     #[error("relvs cannot rewrite the packets of {service} to port 0: give the server {server} a port")]
     NoPort {
@@ -60,16 +52,10 @@ pub const DIFFERENCES: &[Difference] = &[
         why: "No engine looks into packets here.",
     },
     Difference {
-        name: "tunnel-types",
-        options: &["tun-type", "tun-port", "tun-nocsum", "tun-csum", "tun-remcsum"],
-        what: "`--tun-type gue` and `--tun-type gre` are refused; `--tun-type ipip` is taken.",
-        why: "Only IPIP is built.",
-    },
-    Difference {
-        name: "other-family",
-        options: &["ipip"],
-        what: "A TUN server of the other address family than its service is refused.",
-        why: "Tunnels go from IPv4 to IPv4 and from IPv6 to IPv6.",
+        name: "remote-checksum",
+        options: &["tun-remcsum"],
+        what: "`--tun-remcsum` is refused.",
+        why: "It leaves the inner checksum to the receiver, to spare senders that compute it; a director's packets have theirs.",
     },
     Difference {
         name: "no-scheduler",

@@ -107,7 +107,7 @@ impl ServiceView {
         let server = |server: &relvs_model::Server| ServerView {
             address: SocketAddr::new(server.address, server.port),
             method: server.method,
-            tunnel: Tunnel::Ipip,
+            tunnel: server.tunnel.into(),
             weight: server.weight,
             upper_threshold: server.upper_threshold,
             lower_threshold: server.lower_threshold,

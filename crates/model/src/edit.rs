@@ -123,6 +123,9 @@ pub struct ServerEdit {
     /// How packets reach it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<crate::Method>,
+    /// What its packets travel in, by TUN.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tunnel: Option<crate::Tunnel>,
     /// With so many flows it takes no new ones; 0 is no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upper_threshold: Option<u32>,
@@ -134,7 +137,16 @@ pub struct ServerEdit {
 impl ServerEdit {
     /// Nothing otherwise.
     pub const fn of(Endpoint { service, address, port }: Endpoint) -> Self {
-        ServerEdit { service, address, port, weight: None, method: None, upper_threshold: None, lower_threshold: None }
+        ServerEdit {
+            service,
+            address,
+            port,
+            weight: None,
+            method: None,
+            tunnel: None,
+            upper_threshold: None,
+            lower_threshold: None,
+        }
     }
 
     /// Which server.

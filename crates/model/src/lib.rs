@@ -18,6 +18,7 @@ mod scheduler;
 mod service;
 mod settings;
 mod state;
+mod tunnel;
 pub mod vrrp;
 
 pub use director::{Director, OnExit, XdpMode};
@@ -34,3 +35,4 @@ pub use scheduler::{Scheduler, SchedulerFlags};
 pub use service::{Server, Service};
 pub use settings::{Settings, Timeouts, Unset};
 pub use state::State;
+pub use tunnel::Tunnel;

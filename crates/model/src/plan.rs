@@ -105,9 +105,10 @@ pub fn of_service(service: &Service) -> [(&'static str, String); 5] {
 }
 
 /// What is said of a server beside its address and port: names and values.
-pub fn of_server(server: &Server) -> [(&'static str, String); 4] {
+pub fn of_server(server: &Server) -> [(&'static str, String); 5] {
     [
         ("method", server.method.to_string()),
+        ("tunnel", server.tunnel.to_string()),
         ("weight", server.weight.to_string()),
         ("upper threshold", server.upper_threshold.to_string()),
         ("lower threshold", server.lower_threshold.to_string()),
@@ -212,7 +213,11 @@ fn whole(f: &mut fmt::Formatter<'_>, sign: char, service: &Service) -> fmt::Resu
 
 fn line(f: &mut fmt::Formatter<'_>, sign: char, server: &Server) -> fmt::Result {
     let endpoint = SocketAddr::new(server.address, server.port);
-    write!(f, "{sign}   server {endpoint} {} weight {}", server.method, server.weight)?;
+    write!(f, "{sign}   server {endpoint} {}", server.method)?;
+    if !server.tunnel.is_default() {
+        write!(f, " {}", server.tunnel)?;
+    }
+    write!(f, " weight {}", server.weight)?;
     for (threshold, name) in [(server.upper_threshold, "upper"), (server.lower_threshold, "lower")] {
         if threshold > 0 {
             write!(f, " {name} threshold {threshold}")?;

@@ -1,7 +1,7 @@
 //! Virtual services and their servers.
 
 use crate::{
-    Method, Persistence, Scheduler, SchedulerFlags, ServiceKey,
+    Method, Persistence, Scheduler, SchedulerFlags, ServiceKey, Tunnel,
     health::{ServerHealth, ServiceHealth},
 };
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,9 @@ pub struct Server {
     pub weight: u32,
     /// How packets reach it.
     pub method: Method,
+    /// What its packets travel in, by TUN.
+    #[serde(default, skip_serializing_if = "Tunnel::is_default")]
+    pub tunnel: Tunnel,
     /// With so many flows it takes no new ones; 0 is no limit (ipvsadm's `-x`).
     #[serde(default)]
     pub upper_threshold: u32,
@@ -39,7 +42,16 @@ impl Server {
 
     /// Without thresholds.
     pub const fn new(address: IpAddr, port: u16, weight: u32, method: Method) -> Self {
-        Server { address, port, weight, method, upper_threshold: 0, lower_threshold: 0, health: None }
+        Server {
+            address,
+            port,
+            weight,
+            method,
+            tunnel: Tunnel::Ipip,
+            upper_threshold: 0,
+            lower_threshold: 0,
+            health: None,
+        }
     }
 }
 

@@ -7,7 +7,7 @@
 use super::api::LIMITS;
 use relvs_config::parse_toml;
 use relvs_control::{Control, Desired, Prepared};
-use relvs_core::{Route, Verdict, table::destination::method};
+use relvs_core::{Route, Verdict, decapsulate::ends, table::destination};
 use relvs_dataplane::{
     Area, Before, Bytes, Entries, Half, HopTable, Memory, Neighbour, Side as _, Sizes, answer_for, install,
     serve_interface, write_destination, write_load,
@@ -21,8 +21,8 @@ use std::{
 /// More frames only make it slow.
 const FRAMES: usize = 64;
 const LONGEST: usize = 2048;
-/// Longer by a tunnel's header and two tags.
-const GROWTH: usize = 40 + 8;
+/// Longer by a tunnel's headers and two tags.
+const GROWTH: usize = 40 + 12 + 8;
 /// Flags of a frame: its IPv4 header checksum is made right; it comes from the servers' side; a real server gets it, out
 /// of a tunnel; the upper half is seconds that pass before.
 const CHECKSUM: u8 = 1;
@@ -147,10 +147,9 @@ fn director() -> Memory {
     let to_server = hop(INNER, INNER_MAC, SERVER_MAC);
     hop(OUTER, OUTER_MAC, CLIENT_MAC);
     for (number, record) in &prepared.destinations {
-        let tunnel = record.method == method::TUN;
-        let record = relvs_core::table::destination::Destination {
+        let record = destination::Destination {
             hop: to_server,
-            mtu: if tunnel { 1460 } else { 1500 },
+            mtu: 1500 - destination::overhead(record.method, record.rip[1] != 0),
             dip: [0x0101_0101, 0x0202_0202],
             ..*record
         };
@@ -175,7 +174,8 @@ fn director() -> Memory {
         side.routes.lock().expect("nobody panicked").insert(words(client), found);
     }
     for vip in ["192.0.2.100", "2001:db8::100"] {
-        side.vips.lock().expect("nobody panicked").insert(words(vip));
+        let all = ends::IPIP | ends::GRE | ends::GUE | 6080 << 16;
+        side.vips.lock().expect("nobody panicked").insert(words(vip), all);
     }
     side
 }

@@ -120,16 +120,22 @@ impl Frame {
         }
     }
 
-    /// Whether it carries IP in IP (IPv4 in IPv4 or IPv6 in IPv6).
+    /// The protocol that the outer IP header carries, by its number.
+    #[must_use]
+    pub fn carried(&self) -> Option<u8> {
+        match self.sliced()?.net? {
+            NetSlice::Ipv4(ip) => Some(ip.header().protocol().0),
+            NetSlice::Ipv6(ip) => Some(ip.payload().ip_number.0),
+            NetSlice::Arp(_) => None,
+        }
+    }
+
+    /// Whether it carries IP in IP, of whatever families.
     #[must_use]
     pub fn is_tunnelled(&self) -> bool {
         const IPIP: u8 = 4;
         const IPV6: u8 = 41;
-        match self.sliced().and_then(|sliced| sliced.net) {
-            Some(NetSlice::Ipv4(ip)) => ip.header().protocol().0 == IPIP,
-            Some(NetSlice::Ipv6(ip)) => ip.payload().ip_number.0 == IPV6,
-            Some(NetSlice::Arp(_)) | None => false,
-        }
+        matches!(self.carried(), Some(IPIP | IPV6))
     }
 }
 

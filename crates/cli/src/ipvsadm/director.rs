@@ -4,8 +4,7 @@
 use super::edits::{self, Unmade};
 use relvs_api::{Client, Code, Configuration, Counters, Error, Filter, How, Service};
 use relvs_ipvsadm::{
-    Change, ConnectionView, Denied, Director, Failure, Rates, Refused, ServerView, ServiceView, Statistics, Tunnel,
-    apply_all,
+    Change, ConnectionView, Denied, Director, Failure, Rates, Refused, ServerView, ServiceView, Statistics, apply_all,
 };
 use relvs_model::{SchedulerFlags, ServiceKey, State, Timeouts};
 use std::{io, net::SocketAddr};
@@ -159,7 +158,7 @@ fn view(service: &Service) -> ServiceView {
     let server = |server: &relvs_api::Server| ServerView {
         address: SocketAddr::new(server.address, server.port),
         method: server.method,
-        tunnel: Tunnel::Ipip,
+        tunnel: server.tunnel.into(),
         weight: server.weight,
         upper_threshold: server.upper_threshold,
         lower_threshold: server.lower_threshold,

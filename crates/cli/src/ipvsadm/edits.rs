@@ -64,6 +64,7 @@ fn service_of(change: &Change) -> Option<ServiceKey> {
 fn configured(service: &relvs_api::Service) -> Service {
     let flags = service.flags.iter().filter_map(|name| SchedulerFlags::named(name));
     let servers = service.servers.iter().filter(|server| !server.removed).map(|server| Server {
+        tunnel: server.tunnel,
         upper_threshold: server.upper_threshold,
         lower_threshold: server.lower_threshold,
         ..Server::new(server.address, server.port, server.weight, server.method)
@@ -107,6 +108,7 @@ fn edit(state: &State, change: &Change) -> Option<Edit> {
                 port: Some(now.port),
                 weight: Some(now.weight),
                 method: Some(now.method),
+                tunnel: Some(now.tunnel),
                 upper_threshold: Some(now.upper_threshold),
                 lower_threshold: Some(now.lower_threshold),
             })

@@ -44,5 +44,6 @@ mod service_manager;
 mod status;
 mod swaps;
 mod trace;
+mod tunnels;
 mod vrrp;
 mod wrong;

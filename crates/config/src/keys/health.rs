@@ -383,7 +383,7 @@ pub static SORRY: Table = Table {
             "address",
             Kind::Text { what: "an address, with or without a port", examples: &["10.0.0.99", "[fd00::99]:8080"] },
             Without::Required,
-            "Its own address, of the VIP's address family."
+            "Its own address, of the VIP's address family; by `tun` of either."
         ),
         key!(
             "port",
@@ -396,6 +396,12 @@ pub static SORRY: Table = Table {
             Kind::Words(|| relvs_model::Method::ALL.map(relvs_model::Method::name).to_vec()),
             Without::Words("the service's"),
             "How packets reach it."
+        ),
+        key!(
+            "tunnel",
+            Kind::Table(&super::TUNNEL),
+            Without::Words("the service's"),
+            "What its packets travel in, by `tun`."
         ),
     ],
     later: &[],

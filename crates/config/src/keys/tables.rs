@@ -4,7 +4,7 @@ use super::health;
 use super::{API, Default as Without, Key, Kind, METRICS, NOTIFY, Table};
 use crate::duration::written;
 use crate::toml_file::{FAMILIES, MAX_FLOWS, MAX_WEIGHT, ON_EXIT, XDP_MODES, word_of};
-use relvs_model::{Director, Method, Persistence, Protocol, Scheduler, SchedulerFlags, Server, Timeouts};
+use relvs_model::{Director, Method, Persistence, Protocol, Scheduler, SchedulerFlags, Server, Timeouts, Tunnel};
 
 /// A time as it would be written.
 fn time(seconds: u32) -> String {
@@ -172,6 +172,13 @@ pub static SERVICE: Table = Table {
             since: "0.1",
         },
         Key {
+            name: "tunnel",
+            kind: Kind::Table(&TUNNEL),
+            default: Without::Words("IP in IP"),
+            meaning: "What packets to the `tun` servers travel in that do not say their own.",
+            since: "0.2",
+        },
+        Key {
             name: "persistence",
             kind: Kind::Either(&[Kind::Duration, Kind::Boolean, Kind::Table(&PERSISTENCE)]),
             default: Without::Words("none: each connection anew"),
@@ -248,7 +255,8 @@ pub static SERVER: Table = Table {
                 examples: &["10.0.0.11", "[fd00::11]:8080"],
             },
             default: Without::Required,
-            meaning: "The server's own address, of the VIP's address family. Names are not looked up.",
+            meaning: "The server's own address. It is of the VIP's address family, but by `tun` it may be of the other one. Names \
+                are not looked up.",
             since: "0.1",
         },
         Key {
@@ -273,6 +281,13 @@ pub static SERVER: Table = Table {
             since: "0.1",
         },
         Key {
+            name: "tunnel",
+            kind: Kind::Table(&TUNNEL),
+            default: Without::Words("the service's"),
+            meaning: "What packets to this server travel in, by `tun`.",
+            since: "0.2",
+        },
+        Key {
             name: "upper_threshold",
             kind: Kind::Integer { least: 0, most: MAX_WEIGHT },
             default: Without::Is(|| 0.to_string()),
@@ -292,6 +307,37 @@ pub static SERVER: Table = Table {
         health::DAMPING_KEY,
         health::NOTIFY_UP,
         health::NOTIFY_DOWN,
+    ],
+    later: &[],
+};
+
+/// `tunnel`.
+pub static TUNNEL: Table = Table {
+    title: "tunnel",
+    about: "What packets to `tun` servers travel in: `tunnel = { type = \"gue\", port = 6080 }`.",
+    keys: &[
+        Key {
+            name: "type",
+            kind: Kind::Words(|| Tunnel::TYPES.to_vec()),
+            default: Without::Required,
+            meaning: "`ipip`, IP and nothing else; `gre`, RFC 2784; `gue`, generic UDP encapsulation, whose source port is the \
+                flow's own, so that the server's queues and cores get their shares.",
+            since: "0.2",
+        },
+        Key {
+            name: "port",
+            kind: Kind::Integer { least: 1, most: u16::MAX as u32 },
+            default: Without::Words("none: `gue` needs one"),
+            meaning: "The UDP port that the server takes `gue` at; 6080 is the one assigned.",
+            since: "0.2",
+        },
+        Key {
+            name: "checksum",
+            kind: Kind::Boolean,
+            default: Without::Is(|| false.to_string()),
+            meaning: "With a checksum of all that is inside, for `gre` and `gue`. It costs the director a look at every byte.",
+            since: "0.2",
+        },
     ],
     later: &[],
 };

@@ -16,6 +16,7 @@ mod syntax;
 #[cfg(test)]
 mod tests;
 mod tracked;
+mod tunnel;
 mod value;
 mod vrrp;
 

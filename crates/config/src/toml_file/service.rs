@@ -1,7 +1,7 @@
 //! `[[service]]` and `[[service.server]]`.
 
 use super::section::Section;
-use super::{health, persistence};
+use super::{health, persistence, tunnel};
 use crate::address;
 use crate::draft::{Given, ServerDraft, ServiceDraft};
 use crate::keys::SERVER;
@@ -24,6 +24,7 @@ pub(super) fn read(section: &Section<'_>, report: &mut Report) -> ServiceDraft {
     let scheduler = section.word("scheduler", "scheduler", &schedulers, &[], report).or(default).unwrap_or(default);
     let flags = flags(section, report);
     let method = method(section, report);
+    let tunnel = tunnel::read(section, report);
     let persistence = persistence::read(section, report);
     let one_packet = section.boolean("one_packet", report);
     let (health, sorry) = health::service(section, report);
@@ -32,7 +33,20 @@ pub(super) fn read(section: &Section<'_>, report: &mut Report) -> ServiceDraft {
     let broken = section.is_broken() || report.has_error_since(before);
     let servers = section.tables(&SERVER, report);
     let servers = servers.iter().map(|section| server(section, report)).collect();
-    ServiceDraft { key, scheduler, flags, method, persistence, one_packet, servers, health, checked, sorry, broken }
+    ServiceDraft {
+        key,
+        scheduler,
+        flags,
+        method,
+        tunnel,
+        persistence,
+        one_packet,
+        servers,
+        health,
+        checked,
+        sorry,
+        broken,
+    }
 }
 
 /// What the service is known by: `listen`, or `mark` and `family`.
@@ -92,9 +106,10 @@ fn server(section: &Section<'_>, report: &mut Report) -> ServerDraft {
     let upper_threshold = section.integer("upper_threshold", report);
     let lower_threshold = section.integer("lower_threshold", report);
     let method = method(section, report);
+    let tunnel = tunnel::read(section, report);
     let health = health::servers(section, report);
     let broken = section.is_broken() || report.has_error_since(before);
-    ServerDraft { address, port, weight, upper_threshold, lower_threshold, method, health, broken }
+    ServerDraft { address, port, weight, upper_threshold, lower_threshold, method, tunnel, health, broken }
 }
 
 /// A sorry server that is written as a table.
@@ -102,7 +117,8 @@ pub(super) fn sorry(section: &Section<'_>, report: &mut Report) -> ServerDraft {
     section.finish(report);
     let (address, own_port) = endpoint(section, report);
     let port = port(section, own_port, report);
-    ServerDraft { address, port, method: method(section, report), ..ServerDraft::default() }
+    let (method, tunnel) = (method(section, report), tunnel::read(section, report));
+    ServerDraft { address, port, method, tunnel, ..ServerDraft::default() }
 }
 
 /// The address, and the port that is written with it.

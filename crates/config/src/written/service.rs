@@ -6,7 +6,7 @@ use super::{
 };
 use crate::keepalived::Place;
 use relvs_model::{
-    Method, Netmask, Persistence, Server, Service, ServiceKey,
+    Method, Netmask, Persistence, Server, Service, ServiceKey, Tunnel,
     health::{ServerHealth, ServiceHealth},
 };
 use std::net::{IpAddr, SocketAddr};
@@ -77,12 +77,13 @@ fn health(health: &ServiceHealth, method: Method, port: u16, table: &mut Table) 
     table.unless(usual.hysteresis, "hysteresis", health.hysteresis);
     if let Some(sorry) = &health.sorry {
         let address = endpoint(sorry.address, sorry.port, port);
-        if sorry.method == method {
+        if sorry.method == method && sorry.tunnel.is_default() {
             table.text("sorry_server", &address);
         } else {
             let mut full = Table::default();
             full.text("address", &address);
             full.text("method", sorry.method.name());
+            tunnel(sorry.tunnel, &mut full);
             table.value("sorry_server", full.inline());
         }
     }
@@ -115,6 +116,7 @@ fn write_server(server: &Server, own: Option<&ServerHealth>, method: Method, por
     if server.method != method {
         table.text("method", server.method.name());
     }
+    tunnel(server.tunnel, &mut table);
     table.unless(0, "upper_threshold", server.upper_threshold);
     table.unless(0, "lower_threshold", server.lower_threshold);
     if let Some(own) = own {
@@ -122,6 +124,22 @@ fn write_server(server: &Server, own: Option<&ServerHealth>, method: Method, por
     }
     page.section("[[service.server]]", &table);
     checks(own, "service.server.check", page);
+}
+
+/// What a TUN server's packets travel in, where that is not IP alone.
+fn tunnel(tunnel: Tunnel, table: &mut Table) {
+    let mut full = Table::default();
+    full.text("type", tunnel.name());
+    let checksum = match tunnel {
+        Tunnel::Ipip => return,
+        Tunnel::Gre { checksum } => checksum,
+        Tunnel::Gue { port, checksum } => {
+            full.value("port", port);
+            checksum
+        }
+    };
+    full.flag("checksum", checksum);
+    table.value("tunnel", full.inline());
 }
 
 /// An address, with its port where that is not the service's.

@@ -95,3 +95,32 @@ fn the_guide_shows_what_is_written() {
     let lines: String = read(faulty).diagnostics.iter().map(|diagnostic| format!("{diagnostic}\n")).collect();
     assert_eq!(*said, lines);
 }
+
+#[test]
+fn tunnels_mean_the_same() {
+    let text = "virtual_server 192.0.2.100 80 {\n lb_algo rr\n lb_kind TUN type gue port 6080 csum\n protocol TCP\n\
+        sorry_server 10.0.0.9 80\n sorry_server_lvs_method TUN type gre\n\
+        real_server 10.0.0.1 80 { }\n real_server fd00::2 80 { lvs_method TUN type gre nocsum\n }\n\
+        real_server 10.0.0.3 80 { lvs_method TUN type ipip\n }\n real_server 10.0.0.4 80 { lvs_method DR\n }\n}\n";
+    let example = Example { name: "k.conf".to_owned(), bytes: text.as_bytes().to_vec() };
+    let read = example.read();
+    let lines: Vec<String> = read.diagnostics.iter().map(ToString::to_string).collect();
+    assert_eq!(lines, Vec::<String>::new());
+    let [service] = read.state.services.as_slice() else { panic!("{:?}", read.state.services) };
+    let tunnels: Vec<String> = service.servers.iter().map(|server| server.tunnel.to_string()).collect();
+    assert_eq!(tunnels, ["gue:6080+checksum", "gre", "ipip", "ipip"]);
+    let sorry = service.health.as_ref().unwrap().sorry.as_ref().unwrap();
+    assert_eq!(sorry.tunnel.to_string(), "gre");
+    assert_eq!(difference(&example), None);
+    assert!(converted(text).contains("tunnel = { type = \"gue\", port = 6080, checksum = true }\n"));
+    for (tunnel, told) in [
+        ("gue", "a tunnel of type gue has no port"),
+        ("gue port 6080 remcsum", "tunnels with a remote checksum are not made"),
+        ("gre port", "`port` is left out"),
+    ] {
+        let text = text.replace("gue port 6080 csum", tunnel);
+        let read = Example { name: "k.conf".to_owned(), bytes: text.into_bytes() }.read();
+        let lines: Vec<String> = read.diagnostics.iter().map(ToString::to_string).collect();
+        assert!(lines.len() == 1 && lines[0].contains(told), "{lines:?}");
+    }
+}

@@ -172,7 +172,7 @@ fn what_is_missing_or_wrong_is_told_and_taken_as_by_keepalived() {
         lines[5]
     );
     let (services, lines) =
-        of(" protocol TCP\n lb_algo rr\n real_server 10.0.0.1 80 { }\n quorum 2\n hysteresis 2\n lb_kind TUN type gre");
+        of(" protocol TCP\n lb_algo rr\n real_server 10.0.0.1 80 { }\n quorum 2\n hysteresis 2\n lb_kind TUN type gue");
     assert_eq!((services[0].servers.len(), lines.len()), (1, 3));
     assert_eq!(
         faults("virtual_server 192.0.2.100 {\n lb_algo rr\n protocol TCP\n}\n").len(),

@@ -77,7 +77,7 @@ fn each_refusal_says_which_and_what() {
         (
             add(server("[fd00::1]:80", 1)),
             Refusal::OtherFamily { service: there, server: "[fd00::1]:80".parse().unwrap() }.into(),
-            "the service 192.0.2.100:80/tcp cannot have the server [fd00::1]:80: its address must be of the service's family",
+            "the service 192.0.2.100:80/tcp cannot have the server [fd00::1]:80: its address must be of the service's family, or its method tun",
         ),
         (
             Edit::SetTimeouts(TimeoutsEdit { udp_s: Some(0), ..TimeoutsEdit::default() }),

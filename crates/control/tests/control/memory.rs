@@ -202,8 +202,8 @@ impl<'a> Tables for &'a Memory {
         None
     }
     fn remember_fragment(&self, _: &[u64; 5], _: &[u64; 4]) {}
-    fn decapsulates(&self, _: [u64; 2]) -> bool {
-        false
+    fn decapsulates(&self, _: [u64; 2]) -> u32 {
+        0
     }
     fn answers(&self) -> Option<Words<'a>> {
         None

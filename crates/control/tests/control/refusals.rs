@@ -2,7 +2,9 @@
 
 use crate::rig::{Rig, SMALL, http, key, numbered, server, weighted};
 use relvs_control::{Control, Desired, Limits};
-use relvs_model::{Method, Netmask, Network, Persistence, PortRange, Rule, Scheduler, Server, Service, ServiceKey};
+use relvs_model::{
+    Method, Netmask, Network, Persistence, PortRange, Rule, Scheduler, Server, Service, ServiceKey, Tunnel,
+};
 use std::net::Ipv4Addr;
 
 fn refused(limits: Limits, desired: &[Service]) -> String {
@@ -40,7 +42,17 @@ fn states_that_contradict_themselves() {
     );
     assert_eq!(
         refused(SMALL, &[service(vec![server("[fd00::1]:80", 1)])]),
-        "the service 192.0.2.100:80/tcp cannot have the server [fd00::1]:80: its address must be of the service's family"
+        "the service 192.0.2.100:80/tcp cannot have the server [fd00::1]:80: its address must be of the service's family, or its method tun"
+    );
+    let gre = Tunnel::Gre { checksum: true };
+    assert_eq!(
+        refused(SMALL, &[service(vec![Server { tunnel: gre, ..server("10.0.0.1:80", 1) }])]),
+        "the service 192.0.2.100:80/tcp cannot have the nat server 10.0.0.1:80 with a gre+checksum tunnel: that is for method tun"
+    );
+    let gue = Tunnel::Gue { port: 0, checksum: false };
+    assert_eq!(
+        refused(SMALL, &[service(vec![Server { method: Method::Tun, tunnel: gue, ..server("10.0.0.1:80", 1) }])]),
+        "the service 192.0.2.100:80/tcp cannot have the server 10.0.0.1:80: a gue tunnel needs a port"
     );
     assert_eq!(
         refused(SMALL, &[service(vec![Server { method: Method::Tun, ..one.clone() }])]),

@@ -142,10 +142,18 @@ pub(super) fn to_server<F: Frame, T: Tables, A: Family, const SLOW: bool>(
             shift(frame, (link_length(tags) + A::HEADER) as i32 - p.ip as i32)?;
             wrap(frame, p, record, link_length(tags))?;
         }
-        _ => return Err(INCONSISTENT),
+        // Another tunnel.
+        _ => {
+            let line = t.request().ok_or(INCONSISTENT)?;
+            if !SLOW {
+                p.store(line);
+            }
+            line.store(DETAIL, u64::from(number));
+            return Ok(Verdict::Next(if A::SIX { Stage::Tunnel6 } else { Stage::Tunnel4 }));
+        }
     }
     t.count(number, u32::from(p.length), false);
-    leave::<F, T, A>(frame, hop, tags)
+    leave::<F, T>(frame, hop, tags, A::SIX)
 }
 
 /// A packet whose addresses are right already, to the server of this record. Only on the slow way.
@@ -164,7 +172,7 @@ pub(super) fn by_record<F: Frame, T: Tables, A: Family>(
     }
     let tags = hop::tags(what);
     shift(frame, link_length(tags) as i32 - p.ip as i32)?;
-    leave::<F, T, A>(frame, hop, tags)
+    leave::<F, T>(frame, hop, tags, A::SIX)
 }
 
 /// Bytes of an Ethernet header with tags.
@@ -316,13 +324,13 @@ fn wrap<F: Frame, A: Family, B: Block>(frame: &mut F, p: &Packet<A>, record: B, 
     Ok(())
 }
 
-/// The Ethernet header of a next hop's record, and the way out.
+/// The Ethernet header of a next hop's record in front of a packet of IPv6 or IPv4, and the way out.
 #[inline(always)]
-pub(super) fn leave<F: Frame, T: Tables, A: Family>(frame: &mut F, hop: T::Half, tags: usize) -> Outcome {
+pub(super) fn leave<F: Frame, T: Tables>(frame: &mut F, hop: T::Half, tags: usize, six: bool) -> Outcome {
     let (first, second) = (hop.load(0), hop.load(1));
     let interface = (second >> 32) as u32;
     let ingress = frame.ingress();
-    let kind = if A::SIX { ethertype::IPV6 } else { ethertype::IPV4 };
+    let kind = if six { ethertype::IPV6 } else { ethertype::IPV4 };
     if tags == 0 {
         let header = frame.view_mut::<{ wire::ETHERNET }>(0).ok_or(NO_ROOM)?;
         set_u64(header, 0, first);

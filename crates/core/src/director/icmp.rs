@@ -1,8 +1,8 @@
 //! ICMP errors about a flow reach the end that sent the packet they quote.
 //!
 //! From the client's side they go to the flow's server, from a NAT server's side to the client, and the quoted packet
-//! is rewritten as the flow is (ip_vs_nat_icmp in ip_vs_core.c). An error about the director's own tunnel lowers the
-//! path MTU of its destination; the client hears of it when its next packet is too big.
+//! is rewritten as the flow is (ip_vs_nat_icmp in ip_vs_core.c). What may be about the director's own tunnel goes to
+//! [`super::path`].
 
 use super::{
     DETAIL, Outcome, SCHEDULED,
@@ -14,31 +14,35 @@ use super::{
 use crate::{
     family::Family,
     flow::{self, Key, NO_SERVICE, Request, control},
-    table::{
-        active,
-        destination::{self, method},
-    },
-    verdict::{Reason, Verdict},
+    table::{active, destination},
+    verdict::{Reason, Stage, Verdict},
     wire::{checksum, fragment, protocol, set_u16, set_u32, set_u64, u16_at, u32_at, u64_at},
     world::{Block, Frame, Tables},
 };
 
 const UNRELATED: Verdict = Verdict::Pass(Reason::IcmpUnrelated);
 const INCONSISTENT: Verdict = Verdict::Drop(Reason::Inconsistent);
-/// Path MTUs below these are not believed (Linux's min_pmtu; RFC 8200 section 5).
-const FLOOR: [u16; 2] = [552, 1280];
 
 /// The packet that an error quotes.
 #[derive(Clone, Copy)]
-struct Quoted<A: Family> {
-    source: A::Address,
-    destination: A::Address,
-    protocol: u8,
-    ports: u32,
+pub(super) struct Quoted<A: Family> {
+    pub(super) source: A::Address,
+    pub(super) destination: A::Address,
+    pub(super) protocol: u8,
+    /// 0 if it is none of a flow's protocols.
+    pub(super) ports: u32,
     /// Where its IP header begins in the frame.
     ip: usize,
     /// Where its transport header begins.
-    transport: usize,
+    pub(super) transport: usize,
+}
+
+impl<A: Family> Quoted<A> {
+    /// Whether it may be of a flow: it has ports.
+    #[inline(always)]
+    pub(super) fn has_ports(&self) -> bool {
+        matches!(self.protocol, protocol::TCP | protocol::UDP | protocol::SCTP)
+    }
 }
 
 /// An ICMP packet.
@@ -52,8 +56,7 @@ pub(super) fn route<F: Frame, T: Tables, A: Family>(frame: &mut F, t: &T, p: &Pa
         return Err(Verdict::Pass(Reason::Protocol));
     }
     let too_big = if A::SIX { kind == 2 } else { kind == 3 && code == 4 };
-    // RFC 1191: the last two bytes; RFC 4443: all four.
-    let mtu = u32::from_be(u32_at(header, 4)) & if A::SIX { u32::MAX } else { 0xffff };
+    const PATH: [Outcome; 2] = [Ok(Verdict::Next(Stage::Path4)), Ok(Verdict::Next(Stage::Path6))];
     let end = p.ip + usize::from(p.length);
     let quoted = quoted::<F, A>(frame, p.transport + 8)?;
     // What lies behind the packet is padding.
@@ -61,8 +64,8 @@ pub(super) fn route<F: Frame, T: Tables, A: Family>(frame: &mut F, t: &T, p: &Pa
         return Err(UNRELATED);
     }
     for_us(frame, t)?;
-    if too_big && quoted.protocol == if A::SIX { protocol::IPV6 } else { protocol::IPV4 } {
-        return learn(frame, t, &quoted, end, mtu);
+    if !quoted.has_ports() {
+        return if too_big { PATH[usize::from(A::SIX)] } else { Err(UNRELATED) };
     }
     let ports = quoted.ports.rotate_left(16);
     let key = |reply| Key::<A>::new(&t.constants(), quoted.destination, quoted.source, ports, quoted.protocol, reply);
@@ -91,7 +94,11 @@ pub(super) fn route<F: Frame, T: Tables, A: Family>(frame: &mut F, t: &T, p: &Pa
         let vip = End::<A>::service(t, record, &found, zone)?;
         return to_client(frame, t, p, &quoted, number, vip);
     }
-    schedule::<T, A>(t, &quoted)
+    match schedule::<T, A>(t, &quoted) {
+        // Of no flow, so it may be a tunnel's.
+        Err(UNRELATED) if too_big && quoted.protocol == protocol::UDP => PATH[usize::from(A::SIX)],
+        outcome => outcome,
+    }
 }
 
 /// With schedule_icmp an error about no flow opens the one that it is about, as the client's next packet would. Once:
@@ -126,7 +133,7 @@ fn schedule<T: Tables, A: Family>(t: &T, quoted: &Quoted<A>) -> Outcome {
 
 /// The IP header at `at`, and the ports behind it.
 #[inline(always)]
-fn quoted<F: Frame, A: Family>(frame: &F, at: usize) -> Result<Quoted<A>, Verdict> {
+pub(super) fn quoted<F: Frame, A: Family>(frame: &F, at: usize) -> Result<Quoted<A>, Verdict> {
     let mut quoted = if A::SIX {
         let header = frame.view::<40>(at).ok_or(UNRELATED)?;
         if header[0] >> 4 != 6 {
@@ -168,8 +175,7 @@ fn quoted<F: Frame, A: Family>(frame: &F, at: usize) -> Result<Quoted<A>, Verdic
             quoted.ports = u32_at(frame.view::<8>(quoted.transport).ok_or(UNRELATED)?, 0);
             Ok(quoted)
         }
-        protocol::IPV4 if !A::SIX => Ok(quoted),
-        protocol::IPV6 if A::SIX => Ok(quoted),
+        protocol::IPV4 | protocol::IPV6 | protocol::GRE => Ok(quoted),
         _ => Err(UNRELATED),
     }
 }
@@ -270,33 +276,4 @@ fn rewrite_quoted<F: Frame, A: Family>(
     let sum = checksum::adjust(u16_at(header, 2), total);
     set_u16(header, 2, sum);
     Ok(())
-}
-
-/// Too big, about a packet of the director's own tunnel: the path behind it is smaller than was thought.
-#[inline(always)]
-fn learn<F: Frame, T: Tables, A: Family>(frame: &F, t: &T, tunnel: &Quoted<A>, end: usize, mtu: u32) -> Outcome {
-    let inner = quoted::<F, A>(frame, tunnel.transport)?;
-    let ported = inner.protocol == protocol::TCP || inner.protocol == protocol::UDP || inner.protocol == protocol::SCTP;
-    if inner.transport + 8 > end || !ported {
-        return Err(UNRELATED);
-    }
-    let key = Key::<A>::new(&t.constants(), inner.source, inner.destination, inner.ports, inner.protocol, false);
-    let (found, _) = reply::locate(t, &key);
-    if !found.exists() {
-        return Err(UNRELATED);
-    }
-    let record = t.destination(control::destination(found.control)).ok_or(UNRELATED)?;
-    let meta = record.load(destination::META);
-    let ours = destination::method_of(meta) == method::TUN
-        && End::<A>::of(record, destination::RIP, 0).address == tunnel.destination
-        && End::<A>::of(record, destination::DIP, 0).address == tunnel.source;
-    if !ours || mtu > 0xffff {
-        return Err(UNRELATED);
-    }
-    let left = (mtu as u16).saturating_sub(A::HEADER as u16).max(FLOOR[usize::from(A::SIX)]);
-    if left < destination::mtu(meta) {
-        let flag = u64::from(destination::LEARNED_MTU) << 8;
-        let _ = record.compare_exchange(destination::META, meta, destination::with_mtu(meta, left) | flag);
-    }
-    Err(Verdict::Pass(Reason::PathMtu))
 }

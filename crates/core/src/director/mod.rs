@@ -12,10 +12,12 @@ mod matching;
 mod open;
 mod packet;
 mod parse;
+mod path;
 mod persist;
 mod reply;
 mod schedule;
 mod trace;
+mod tunnel;
 
 pub use open::open;
 pub use packet::{Fragment, Packet};
@@ -101,6 +103,10 @@ pub fn stage<F: Frame, T: Tables>(frame: &mut F, t: &T, stage: Stage) -> Verdict
         Stage::Settle4 => with!(V4, p => forward::steps(frame, t, &p, Turn::Settling)),
         Stage::Settle6 => with!(V6, p => forward::steps(frame, t, &p, Turn::Settling)),
         Stage::Trace => trace::tell(frame, t),
+        Stage::Tunnel4 => with!(V4, p => tunnel::route(frame, t, &p)),
+        Stage::Tunnel6 => with!(V6, p => tunnel::route(frame, t, &p)),
+        Stage::Path4 => with!(V4, p => path::route(frame, t, &p)),
+        Stage::Path6 => with!(V6, p => path::route(frame, t, &p)),
     };
     match (stage, outcome) {
         (Stage::Trace, Ok(verdict) | Err(verdict)) => verdict,

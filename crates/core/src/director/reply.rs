@@ -59,7 +59,7 @@ pub(super) fn route<F: Frame, T: Tables, A: Family, const SLOW: bool>(frame: &mu
         advance::<T, A>(t, bucket, &found, zone, p, now);
         deliver::translate(frame, p, p.source, p.source_port(), vip, Side::Source)?;
         count(t, p, number, record);
-        return deliver::leave::<F, T, A>(frame, hop, 0);
+        return deliver::leave::<F, T>(frame, hop, 0, A::SIX);
     }
     let (hop, reference) = way::<T, A>(t, vip.address, p.destination)?;
     if p.length > hop.mtu {

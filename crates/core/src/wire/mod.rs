@@ -77,6 +77,8 @@ pub mod protocol {
     pub const IPV6: u8 = 41;
     /// IPv6 routing header.
     pub const ROUTING: u8 = 43;
+    /// RFC 2784.
+    pub const GRE: u8 = 47;
     /// IPv6 fragment header.
     pub const FRAGMENT: u8 = 44;
     /// RFC 4443.
@@ -108,6 +110,9 @@ pub mod fragment {
     /// The offset, in units of eight bytes.
     pub const OFFSET: u16 = 0x1fff_u16.to_be();
 }
+
+/// Flags and version of the GRE header's first two bytes (RFC 2784): there is a checksum, and nothing else.
+pub const GRE_CHECKSUM: u16 = 0x8000_u16.to_be();
 
 /// Low 48 bits: a MAC address read as a 64-bit word.
 pub const MAC: u64 = 0xffff_ffff_ffff;

@@ -98,6 +98,10 @@ const STAGES: [Stage; Stage::COUNT] = [
     Stage::Settle4,
     Stage::Settle6,
     Stage::Trace,
+    Stage::Tunnel4,
+    Stage::Tunnel6,
+    Stage::Path4,
+    Stage::Path6,
 ];
 
 /// What scenes differ in.
@@ -240,6 +244,7 @@ impl Scene {
                 hop: hop::reference(number as u16, 0),
                 server_port: server_port.to_be(),
                 service_port: port.to_be(),
+                tunnel_port: 0,
                 rip: self.address(SERVER, number as u8),
                 vip: self.address(VIP, 0),
                 dip: [0; 2],

@@ -147,11 +147,7 @@ impl There<'_> {
     /// Whether packets of the size that clients send fit the way.
     fn fits(&self, hop: &NextHop) -> Option<Finding> {
         let (view, address) = (self.view, self.server.address);
-        let overhead: u32 = match (self.server.method, address) {
-            (Method::Nat | Method::Dr, _) => 0,
-            (Method::Tun, IpAddr::V4(_)) => 20,
-            (Method::Tun, IpAddr::V6(_)) => 40,
-        };
+        let overhead = u32::from(relvs_control::overhead(self.server));
         let (way, room) = (u32::from(hop.mtu), u32::from(hop.mtu).saturating_sub(overhead));
         let vip = self.service.key.address();
         let near = vip.map(|vip| view.networks(vip)).unwrap_or_default();

@@ -6,8 +6,8 @@
 
 use super::{Director, Error};
 use relvs_api::Way;
-use relvs_core::table::destination::{Destination, method};
-use relvs_model::{Method, Server};
+use relvs_core::table::destination::{Destination, method, overhead};
+use relvs_model::Server;
 use relvs_net::Resolution;
 use std::net::IpAddr;
 
@@ -27,11 +27,7 @@ impl Director {
                 interface: self.ways.interface(hop.interface),
                 neighbour: hop.neighbour,
                 mac: relvs_net::mac_text(&hop.destination_mac),
-                mtu: match (server.method, server.address) {
-                    (Method::Tun, IpAddr::V4(_)) => hop.mtu.saturating_sub(20),
-                    (Method::Tun, IpAddr::V6(_)) => hop.mtu.saturating_sub(40),
-                    (Method::Nat | Method::Dr, _) => hop.mtu,
-                },
+                mtu: hop.mtu.saturating_sub(overhead(record.method, server.address.is_ipv6())),
             },
             Some(Resolution::Pending { neighbour, .. }) => Way::Pending { neighbour: *neighbour },
             Some(Resolution::Unreachable { why }) => Way::Unreachable { why: why.clone() },

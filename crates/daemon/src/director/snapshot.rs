@@ -19,7 +19,7 @@ impl Director {
             counters: sums.get(&service.key).copied().unwrap_or_default().counters,
         };
         let services: Vec<ServiceRow> = self.control.services().iter().map(row).collect();
-        let mut reasons = [0; Reason::COUNT];
+        let mut reasons = vec![0; Reason::COUNT];
         for (count, reason) in reasons.iter_mut().zip(Reason::ALL) {
             *count = self.kernel.reason(*reason)?;
         }

@@ -88,6 +88,7 @@ impl Director {
                 weight: server.weight,
                 last_weight: self.control.last_weight(number),
                 method: server.method,
+                tunnel: server.tunnel,
                 upper_threshold: server.upper_threshold,
                 lower_threshold: server.lower_threshold,
                 overloaded: load.overloaded,

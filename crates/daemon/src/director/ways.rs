@@ -5,7 +5,7 @@
 
 use super::{Error, local};
 use crate::decapsulator::words;
-use relvs_core::table::destination::{Destination, LOCAL, method};
+use relvs_core::table::destination::{Destination, LOCAL, overhead};
 use relvs_dataplane::{HopTable, Kernel, Neighbour};
 use relvs_net::{Event, Link, Network, NextHop, Resolution, RouteKind};
 use std::{
@@ -151,12 +151,7 @@ impl Ways {
         if self.known.get(&server) == Some(&Resolution::Local) && local::serves(&record) {
             record.flags |= LOCAL;
         } else if let Some(Resolution::Ready(hop)) = self.known.get(&server).cloned() {
-            let overhead = match (record.method == method::TUN, server) {
-                (false, _) => 0,
-                (true, IpAddr::V4(_)) => 20,
-                (true, IpAddr::V6(_)) => 40,
-            };
-            record.mtu = hop.mtu.saturating_sub(overhead);
+            record.mtu = hop.mtu.saturating_sub(overhead(record.method, server.is_ipv6()));
             record.dip = words(hop.source);
             record.hop = self.hops.take(kernel, neighbour(&hop), self.link_mtu(hop.route_interface))?;
         }

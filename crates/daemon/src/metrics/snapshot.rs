@@ -27,7 +27,7 @@ pub(crate) struct Snapshot {
     /// Interfaces that are to be served, and the mode if they are.
     pub(crate) interfaces: Vec<(String, Option<&'static str>)>,
     /// By [`Reason`], in the order of [`Reason::ALL`].
-    pub(crate) reasons: [u64; Reason::COUNT],
+    pub(crate) reasons: Vec<u64>,
     /// Sums over all services, those that were removed included.
     pub(crate) total: Figures,
     /// The flow tables: of IPv4 and IPv6, settled and young.
@@ -56,6 +56,13 @@ pub(crate) struct Snapshot {
     pub(crate) process: Process,
     /// Requests of the API by their answers' status; filled in beside the loop.
     pub(crate) requests: Vec<(&'static str, u64)>,
+}
+
+impl Snapshot {
+    /// How often there was this reason.
+    pub(crate) fn reason(&self, reason: Reason) -> u64 {
+        self.reasons.get(reason as usize).copied().unwrap_or(0)
+    }
 }
 
 /// What is known by health checks, and what has been told of it.

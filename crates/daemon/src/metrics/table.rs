@@ -125,7 +125,7 @@ families! {
     "relvs_flow_records_capacity" Gauge TABLE, "Records that the flow tables have.",
         Whole(|s, to| of_tables(s, to, |fill| fill.capacity));
     "relvs_flows_displaced_total" Counter &[], "Half-open flows that gave their place to newer ones.",
-        Whole(|s, to| to(&[], s.reasons[Reason::Displaced as usize] as f64));
+        Whole(|s, to| to(&[], s.reason(Reason::Displaced) as f64));
     "relvs_flows_expired_total" Counter &[], "Flows and templates that were forgotten because their time was over.",
         Whole(|s, to| to(&[], s.expired as f64));
     "relvs_flow_templates" Gauge &[], "Clients that persistence keeps at their servers.",
@@ -317,8 +317,8 @@ fn next_hops(snapshot: &Snapshot, to: Sink<'_>) {
 }
 
 fn of_fate(snapshot: &Snapshot, wanted: Fate, to: Sink<'_>) {
-    for (reason, count) in Reason::ALL.iter().zip(snapshot.reasons).filter(|(reason, _)| fate(**reason) == wanted) {
-        to(&[reason.name()], count as f64);
+    for reason in Reason::ALL.iter().copied().filter(|reason| fate(*reason) == wanted) {
+        to(&[reason.name()], snapshot.reason(reason) as f64);
     }
 }
 

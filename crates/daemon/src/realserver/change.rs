@@ -142,7 +142,7 @@ impl<'d> Machine<'d> {
         }
         let mut to = Decapsulation::default();
         for (vip, entry) in plan.state.vips.iter().filter(|(_, entry)| entry.method == Method::Tun) {
-            to.vips.insert(*vip);
+            to.vips.insert(*vip, entry.tunnel);
             let there = entry.interfaces.iter().filter(|name| self.links.iter().any(|link| link.name == **name));
             to.interfaces.extend(there.cloned());
         }
@@ -222,7 +222,11 @@ impl Step {
             Step::Decapsulator { to, .. } if to.is_empty() => "decapsulator detached".into(),
             Step::Decapsulator { to, .. } => {
                 let names: Vec<&str> = to.interfaces.iter().map(String::as_str).collect();
-                let vips: Vec<String> = to.vips.iter().map(ToString::to_string).collect();
+                let vips: Vec<String> = (to.vips.iter())
+                    .map(
+                        |(vip, tunnel)| if tunnel.is_default() { vip.to_string() } else { format!("{vip} ({tunnel})") },
+                    )
+                    .collect();
                 format!("decapsulator on {} for {}", names.join(", "), vips.join(", "))
             }
             Step::Add(new) => format!("{}/{} added to lo", new.address, new.prefix),

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use relvs_model::Method;
+use relvs_model::{Method, Tunnel};
 use relvs_net::{Address, Link, Mac, Network, sysctl::Key};
 
 use super::{
@@ -57,7 +57,7 @@ pub fn check(request: &Request, decapsulator: &mut dyn Decapsulator, probe_time:
                 }
             }
             if let Some(unpacked) = &unpacked {
-                lines.extend(unpacking(vip, unpacked, &chosen));
+                lines.extend(unpacking(vip, super::updown::unpacked(request.tunnel), unpacked, &chosen));
             }
         }
         let view = View { vip, role, method: request.method, own: &own, neighbours: &neighbours };
@@ -153,12 +153,23 @@ fn neighbour_proxy(vip: IpAddr, interface: &str) -> Result<Vec<Line>, Error> {
 }
 
 /// What the decapsulator does for a VIP.
-fn unpacking(vip: IpAddr, current: &Result<Decapsulation, DecapsulatorError>, chosen: &[&Link]) -> Vec<Line> {
-    let remedy = how_to_set_up(vip, Method::Tun);
+fn unpacking(
+    vip: IpAddr,
+    tunnel: Tunnel,
+    current: &Result<Decapsulation, DecapsulatorError>,
+    chosen: &[&Link],
+) -> Vec<Line> {
+    let option = if tunnel.is_default() { String::new() } else { format!(" --tunnel {tunnel}") };
+    let remedy = how_to_set_up(vip, Method::Tun) + &option;
     match current {
         Err(error) => vec![Line::error(format!("cannot ask the decapsulator: {error}")).remedy(remedy)],
-        Ok(current) if !current.vips.contains(&vip) => {
+        Ok(current) if !current.vips.contains_key(&vip) => {
             vec![Line::error(format!("no decapsulator for {vip}: tunnelled packets are dropped")).remedy(remedy)]
+        }
+        Ok(Decapsulation { vips, .. }) if vips.get(&vip).is_some_and(|there| *there != tunnel) => {
+            let there = vips.get(&vip).copied().unwrap_or_default();
+            let line = Line::error(format!("the decapsulator for {vip} takes {there}, not {tunnel}"));
+            vec![line.remedy(remedy)]
         }
         Ok(current) => {
             let mut lines = Vec::new();
@@ -192,9 +203,12 @@ mod tests {
     fn a_missing_decapsulator_is_an_error_and_a_missing_interface_a_warning() {
         let vip = "192.0.2.100".parse().unwrap();
         let none = Ok(Decapsulation::default());
-        assert_eq!(levels(&unpacking(vip, &none, &[])), [Level::Error]);
-        assert_eq!(levels(&unpacking(vip, &Err("no BPF".into()), &[])), [Level::Error]);
-        let elsewhere = Decapsulation { interfaces: ["eth7".into()].into(), vips: [vip].into() };
-        assert_eq!(levels(&unpacking(vip, &Ok(elsewhere), &[])), [] as [Level; 0]);
+        let unpacking = |tunnel, current| unpacking(vip, tunnel, &current, &[]);
+        assert_eq!(levels(&unpacking(Tunnel::Ipip, none)), [Level::Error]);
+        assert_eq!(levels(&unpacking(Tunnel::Ipip, Err("no BPF".into()))), [Level::Error]);
+        let gre = Tunnel::Gre { checksum: false };
+        let elsewhere = || Ok(Decapsulation { interfaces: ["eth7".into()].into(), vips: [(vip, gre)].into() });
+        assert_eq!(levels(&unpacking(gre, elsewhere())), [] as [Level; 0]);
+        assert_eq!(levels(&unpacking(Tunnel::Ipip, elsewhere())), [Level::Error], "another tunnel");
     }
 }

@@ -26,12 +26,12 @@ mod tests;
 mod updown;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     net::IpAddr,
     path::{Path, PathBuf},
 };
 
-use relvs_model::Method;
+use relvs_model::{Method, Tunnel};
 
 pub use check::{PROBE_TIME, check};
 pub use error::Error;
@@ -48,6 +48,8 @@ pub struct Request {
     pub vips: BTreeSet<IpAddr>,
     /// DR or TUN.
     pub method: Method,
+    /// What packets come in, by TUN. With or without a checksum is all the same.
+    pub tunnel: Tunnel,
     /// The interfaces where the VIPs must stay hidden and where tunnelled packets arrive. Empty: every Ethernet
     /// interface that is up and is not a port of a bridge or bond, and those to come as far as ARP goes.
     pub interfaces: Vec<String>,
@@ -72,8 +74,8 @@ pub type DecapsulatorError = Box<dyn std::error::Error + Send + Sync>;
 pub struct Decapsulation {
     /// The names of the interfaces that it is attached to.
     pub interfaces: BTreeSet<String>,
-    /// The inner destinations that it unpacks for.
-    pub vips: BTreeSet<IpAddr>,
+    /// The inner destinations that it unpacks for, and of which tunnels.
+    pub vips: BTreeMap<IpAddr, Tunnel>,
 }
 
 impl Decapsulation {

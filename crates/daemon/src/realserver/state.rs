@@ -18,7 +18,7 @@ use nix::{
     errno::Errno,
     fcntl::{Flock, FlockArg},
 };
-use relvs_model::Method;
+use relvs_model::{Method, Tunnel};
 use serde::{Deserialize, Serialize};
 
 use super::{Error, state_file};
@@ -45,6 +45,8 @@ pub(super) struct State {
 #[serde(deny_unknown_fields)]
 pub(super) struct Vip {
     pub(super) method: Method,
+    #[serde(default, skip_serializing_if = "Tunnel::is_default")]
+    pub(super) tunnel: Tunnel,
     pub(super) interfaces: Vec<String>,
     /// No interface was named: those to come count too.
     pub(super) everywhere: bool,
@@ -165,7 +167,7 @@ mod tests {
     }
 
     fn vip(added: bool) -> Vip {
-        Vip { method: Method::Dr, interfaces: vec!["eth0".into()], everywhere: true, added }
+        Vip { method: Method::Dr, tunnel: Tunnel::Ipip, interfaces: vec!["eth0".into()], everywhere: true, added }
     }
 
     #[test]

@@ -89,9 +89,11 @@ pub(super) fn needed(vips: &BTreeMap<IpAddr, Vip>) -> BTreeMap<Key, (Rule, Strin
 #[cfg(test)]
 mod tests {
     use super::*;
+    use relvs_model::Tunnel;
 
     fn vip(method: Method, interfaces: &[&str], everywhere: bool) -> Vip {
-        Vip { method, interfaces: interfaces.iter().map(|&i| i.into()).collect(), everywhere, added: true }
+        let tunnel = Tunnel::Ipip;
+        Vip { method, tunnel, interfaces: interfaces.iter().map(|&i| i.into()).collect(), everywhere, added: true }
     }
 
     fn keys(address: &str, vip: Vip) -> Vec<String> {

@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use relvs_model::Method;
+use relvs_model::{Method, Tunnel};
 use relvs_net::sysctl::Key;
 
 use super::{
@@ -43,6 +43,7 @@ pub fn up(request: &Request, decapsulator: &mut dyn Decapsulator) -> Result<Repo
         }
         let entry = Vip {
             method: request.method,
+            tunnel: unpacked(request.tunnel),
             interfaces: interfaces.clone(),
             everywhere: request.interfaces.is_empty(),
             added,
@@ -152,6 +153,15 @@ fn placeable(machine: &Machine<'_>, vip: IpAddr) -> Result<(), Error> {
     Ok(())
 }
 
+/// The tunnels that are unpacked where this one is expected: with and without a checksum.
+pub(super) fn unpacked(tunnel: Tunnel) -> Tunnel {
+    match tunnel {
+        Tunnel::Ipip => Tunnel::Ipip,
+        Tunnel::Gre { .. } => Tunnel::Gre { checksum: false },
+        Tunnel::Gue { port, .. } => Tunnel::Gue { port, checksum: false },
+    }
+}
+
 fn full_prefix(vip: IpAddr) -> u8 {
     if vip.is_ipv4() { 32 } else { 128 }
 }
@@ -164,6 +174,7 @@ mod tests {
         Request {
             vips: vips.iter().map(|v| v.parse().unwrap()).collect(),
             method,
+            tunnel: Tunnel::Ipip,
             interfaces: vec![],
             run_dir: "/nonexistent".into(),
         }

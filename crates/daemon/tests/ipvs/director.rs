@@ -12,7 +12,7 @@ use relvs_core::{
     Route, Verdict,
     flow::control,
     state::tcp,
-    table::destination::{AVAILABLE, Destination, LOCAL, method},
+    table::destination::{self, AVAILABLE, Destination, LOCAL},
 };
 use relvs_dataplane::{
     Area, Before, Bytes, Entries, Half, HopTable, Kernel, Memory, Neighbour, Side, Sizes, Timeouts, cursor, entries,
@@ -423,11 +423,7 @@ impl<S: Taker> Director<S> {
             tags: [0; 2],
         };
         let hop = self.hops.take(&self.side, neighbour, 1500).unwrap();
-        let overhead = match (record.method == method::TUN, server) {
-            (false, _) => 0,
-            (true, IpAddr::V4(_)) => 20,
-            (true, IpAddr::V6(_)) => 40,
-        };
+        let overhead = destination::overhead(record.method, server.is_ipv6());
         let dip = words(crate::case::server(server.is_ipv6(), 0));
         write_destination(&self.side, number, &Destination { mtu: 1500 - overhead, hop, dip, ..*record });
     }

@@ -3,7 +3,7 @@
 use crate::ask::{down, question, up, why};
 use relvs_daemon::health::Prober;
 use relvs_model::{
-    Method,
+    Method, Tunnel,
     health::{Asked, DataPath, DnsProbe, HttpProbe, HttpVersion, Outcome, PingProbe, Probe, UdpProbe},
 };
 use relvs_net::namespace::Namespace;
@@ -74,7 +74,7 @@ fn serve(host: &Namespace, vip: &str, body: usize) {
 
 impl Lan {
     fn ask(&self, probe: &Probe, family: usize, method: Method, milliseconds: u32) -> Outcome {
-        let path = DataPath { vip: VIPS[family].parse().unwrap(), port: 80, method };
+        let path = DataPath { vip: VIPS[family].parse().unwrap(), port: 80, method, tunnel: Tunnel::Ipip };
         let asked = Asked { through: Some(path), ..Asked::new(SERVERS[family].parse().unwrap(), 8080) };
         self.prober.ask(7, Arc::new(question(probe.clone(), asked, milliseconds)));
         let (7, outcome) = self.outcomes.borrow_mut().blocking_recv().unwrap() else { panic!("another's") };

@@ -47,13 +47,14 @@ impl Decapsulator {
         Ok(Decapsulator { bpf, vips, pins })
     }
 
-    /// Takes the outer header off packets for this VIP (words as in the tables).
+    /// Takes the outer headers of these tunnels ([`relvs_core::decapsulate::ends`]) off packets for this VIP (words as in
+    /// the tables).
     ///
     /// # Errors
     ///
     /// The kernel refused.
-    pub fn add(&mut self, vip: [u64; 2]) -> Result<(), Error> {
-        self.vips.insert(vip, 1, 0).map_err(|e| Error::map("VIPS", e))
+    pub fn add(&mut self, vip: [u64; 2], ends: u32) -> Result<(), Error> {
+        self.vips.insert(vip, ends, 0).map_err(|e| Error::map("VIPS", e))
     }
 
     /// Leaves packets for this VIP as they are.
@@ -61,9 +62,9 @@ impl Decapsulator {
         let _ = self.vips.remove(&vip);
     }
 
-    /// The VIPs whose tunnels end here.
-    pub fn vips(&self) -> Vec<[u64; 2]> {
-        self.vips.keys().filter_map(Result::ok).collect()
+    /// The VIPs whose tunnels end here, and which.
+    pub fn vips(&self) -> Vec<([u64; 2], u32)> {
+        self.vips.iter().filter_map(Result::ok).collect()
     }
 
     /// Attaches it to an interface, in the first of these modes that works. Gives that mode.

@@ -45,6 +45,10 @@ pub(super) const STAGES: [&str; Stage::COUNT] = [
     "slow_settle4",
     "slow_settle6",
     "slow_trace",
+    "slow_tunnel4",
+    "slow_tunnel6",
+    "slow_path4",
+    "slow_path6",
 ];
 /// The other programs of a director.
 const PROGRAMS: [&str; 3] = ["director", "clock", "pass"];

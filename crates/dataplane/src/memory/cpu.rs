@@ -141,8 +141,8 @@ impl<'a> Tables for Cpu<'a> {
     fn remember_fragment(&self, key: &[u64; 5], value: &[u64; 4]) {
         self.memory.fragments.insert(key, value);
     }
-    fn decapsulates(&self, address: [u64; 2]) -> bool {
-        lock(&self.memory.vips).contains(&address)
+    fn decapsulates(&self, address: [u64; 2]) -> u32 {
+        lock(&self.memory.vips).get(&address).copied().unwrap_or(0)
     }
     fn answers(&self) -> Option<Self::Line> {
         cells(&self.memory.answers, self.number as u32)

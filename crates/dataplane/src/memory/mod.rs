@@ -36,8 +36,8 @@ pub struct Memory {
     /// State of a generator of numbers that are random enough.
     dice: AtomicU64,
     wanted: Mutex<HashSet<[u64; 2]>>,
-    /// VIPs whose tunnels end here.
-    pub vips: Mutex<HashSet<[u64; 2]>>,
+    /// VIPs whose tunnels end here, and of which kinds ([`relvs_core::decapsulate::ends`]).
+    pub vips: Mutex<HashMap<[u64; 2], u32>>,
     /// The routing table: the way to an address.
     pub routes: Mutex<HashMap<[u64; 2], Route>>,
     counters: Vec<AtomicU64>,

@@ -3,16 +3,16 @@
 
 use crate::{
     generate::Generator,
-    packet::{ACK, Packet, SYN, tunnelled},
+    packet::{ACK, Packet, SYN, Tunnel, inside, tunnelled},
     random::{Random, cases},
-    tables::{DR, NAT, Plan, Vip},
+    tables::{DR, GUE_PORT, NAT, Plan, Vip},
     traced,
     world::{
         CLIENTS, DIRECTOR, MULTIPLIERS, Program, World, client, client_mac, dip, hex, lost, no_services, plan, port,
         rip, server, server_mac, small, vip, within,
     },
 };
-use relvs_core::{Reason, Verdict, table::active};
+use relvs_core::{Reason, Verdict, decapsulate::ends, table::active};
 use relvs_dataplane::{Area, Memory, Side, Sizes};
 use rustix::thread::{CpuSet, sched_setaffinity};
 use std::{
@@ -116,7 +116,7 @@ fn kernel_and_host_agree() {
     within(small(), plan(), |mut world| {
         stay();
         for six in [false, true] {
-            crate::world::decapsulate(&mut world, vip(six));
+            crate::world::decapsulate(&mut world, vip(six), ENDS);
         }
         let (cases, begin, mut reached) = (cases(CASES), Instant::now(), Reached::default());
         for (turn, phase) in PHASES.into_iter().enumerate() {
@@ -138,7 +138,7 @@ fn kernel_and_host_agree() {
         }
         within(small(), plan(), |mut world| {
             for six in [false, true] {
-                crate::world::decapsulate(&mut world, vip(six));
+                crate::world::decapsulate(&mut world, vip(six), ENDS);
             }
             directed(&world);
             reached.reasons(&world);
@@ -151,6 +151,9 @@ fn kernel_and_host_agree() {
         assert!(missing.is_empty(), "never reached: {missing:?}");
     });
 }
+
+/// All tunnels end at the server.
+const ENDS: u32 = ends::IPIP | ends::GRE | ends::GUE | (GUE_PORT as u32) << 16;
 
 /// What chance hardly finds.
 fn directed(world: &World) {
@@ -211,7 +214,13 @@ fn directed(world: &World) {
         let outer = tunnelled(&inner, dip(six), rip(six, 22)).link(server_mac(22), DIRECTOR);
         let (verdict, bytes) = world.both(Program::Decapsulator, &outer.frame()).unwrap();
         assert_eq!(verdict, Verdict::Pass(Reason::Decapsulated));
-        assert_eq!(bytes, inner.link(server_mac(22), DIRECTOR).frame());
+        assert_eq!(bytes, inner.clone().link(server_mac(22), DIRECTOR).frame());
+        // One whose checksum is wrong.
+        let mut wrong =
+            inside(&inner, Tunnel::Gre { sum: true }, dip(six), rip(six, 22)).link(server_mac(22), DIRECTOR);
+        wrong.data[4] ^= 1;
+        let (verdict, _) = world.both(Program::Decapsulator, &wrong.frame()).unwrap();
+        assert_eq!(verdict, Verdict::Drop(Reason::TunnelChecksum));
     }
     world.tables().unwrap();
     world.reasons().unwrap();

@@ -23,11 +23,11 @@ impl Loaded {
         Loaded { bpf }
     }
 
-    /// Takes the outer header off packets for this VIP.
-    pub(crate) fn add(&mut self, vip: [u64; 2]) {
+    /// Takes the outer headers of these tunnels off packets for this VIP.
+    pub(crate) fn add(&mut self, vip: [u64; 2], ends: u32) {
         let mut vips: HashMap<&mut MapData, [u64; 2], u32> =
             HashMap::try_from(self.bpf.map_mut("VIPS").unwrap()).unwrap();
-        vips.insert(vip, 1, 0).unwrap();
+        vips.insert(vip, ends, 0).unwrap();
     }
 
     /// How often there was this reason.

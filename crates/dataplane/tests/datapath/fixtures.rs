@@ -8,7 +8,7 @@ use crate::{
         client_mac, decapsulate, dip, hex, ip, plan, port, remote, rip, server_mac, small, vip, virtual_mac, within,
     },
 };
-use relvs_core::{Reason, Verdict};
+use relvs_core::{Reason, Verdict, decapsulate::ends};
 use relvs_dataplane::Side as _;
 
 const PADDING: (u8, [u8; 6]) = (OPTIONS, [1, 4, 0, 0, 0, 0]);
@@ -54,7 +54,7 @@ impl World {
     }
 
     /// A packet from client 0 is answered by ICMP with this source and content.
-    fn answers(&self, what: &str, input: &Packet, kind: [u8; 2], rest: [u8; 4]) {
+    pub(crate) fn answers(&self, what: &str, input: &Packet, kind: [u8; 2], rest: [u8; 4]) {
         let frame = input.clone().link(DIRECTOR, client_mac(0)).frame();
         let packet = input.bytes();
         let quote = packet[..packet.len().min(128) & !3].to_vec();
@@ -404,7 +404,7 @@ fn a_smaller_path_is_learned() {
 fn decapsulation() {
     for six in [false, true] {
         within(small(), plan(), |mut world| {
-            decapsulate(&mut world, vip(six));
+            decapsulate(&mut world, vip(six), ends::IPIP);
             for tags in [vec![], vec![TAG], TAGS.to_vec()] {
                 let inner = Packet::tcp((client(six, 0), 5000), (vip(six), port::TUN), SYN).data(*b"request").ttl(63);
                 let outer = Packet {

@@ -2,11 +2,11 @@
 
 use crate::{
     packet::{
-        ACK, Body, FIN, HOP_BY_HOP, OPTIONS, Packet, ROUTING, RST, SCTP, SYN, TCP, UDP, chunk, ethernet, tunnelled,
+        ACK, Body, FIN, HOP_BY_HOP, OPTIONS, Packet, ROUTING, RST, SCTP, SYN, TCP, Tunnel, UDP, chunk, ethernet, inside,
     },
     random::Random,
     services::{any_vip, mark, marked_vip},
-    tables::{Plan, words},
+    tables::{GUE_PORT, Plan, words},
     world::{
         CLIENTS, DIRECTOR, GATEWAY, MASTER_OF, TAG, TAGS, client, client_mac, dip, ip, lost, port, remote, rip,
         server_mac, vip, virtual_mac,
@@ -131,8 +131,10 @@ impl<'a> Generator<'a> {
             80..82 => {
                 let inner = self.request(side);
                 let inner = self.varied(inner);
-                let to = rip(inner.six(), 22);
-                self.varied(tunnelled(&inner, dip(inner.six()), to)).frame()
+                let outside = self.r.chance(50);
+                let tunnel = self.tunnel();
+                let outer = inside(&inner, tunnel, dip(outside), rip(outside, 22));
+                self.varied(outer).frame()
             }
             82..86 => {
                 let packet = if self.r.chance(60) { self.request(side) } else { self.answer(side) };
@@ -319,14 +321,23 @@ impl<'a> Generator<'a> {
         let six = flow.from.0.is_ipv6();
         let server = self.plan.servers().find(|(number, ..)| *number == flow.destination);
         let to = server.map_or(rip(six, 9), |(_, _, server)| server.address);
+        let outside = to.is_ipv6();
+        let its_own = server.map_or(Tunnel::Ip, |(_, _, server)| server.tunnel(40_000));
+        let tunnel = if self.r.chance(90) { its_own } else { self.tunnel() };
         let body = self.body(flow.protocol);
         let inner = Packet::new(flow.from, flow.to, body).data(self.data());
-        let mut outer = tunnelled(&inner, dip(six), to).bytes();
+        let mut outer = inside(&inner, tunnel, dip(outside), to).bytes();
         outer.truncate(self.r.of(&[28, 48, 60, 88, 128, 548]));
         let mtu: u32 = self.r.of(&[0, 300, 600, 1280, 1300, 1400, 1480, 9000, 65_535, 70_000]);
-        let router = if six { "2001:db8:2::ff" } else { "10.2.0.254" };
-        let kind = if six { [2, 0] } else { [3, 4] };
-        Packet::icmp(ip(router), dip(six), kind, mtu.to_be_bytes(), outer)
+        let router = if outside { "2001:db8:2::ff" } else { "10.2.0.254" };
+        let kind = if outside { [2, 0] } else { [3, 4] };
+        Packet::icmp(ip(router), dip(outside), kind, mtu.to_be_bytes(), outer)
+    }
+
+    fn tunnel(&mut self) -> Tunnel {
+        let sum = self.r.chance(50);
+        let port = self.r.of(&[GUE_PORT, GUE_PORT, GUE_PORT, 53]);
+        self.r.of(&[Tunnel::Ip, Tunnel::Gre { sum }, Tunnel::Gue { ports: (40_000, port), sum }])
     }
 
     /// The first fragment of a packet, or a later one before it; the others follow some time.

@@ -25,6 +25,7 @@ mod settings;
 mod tables;
 mod thresholds;
 mod traced;
+mod tunnels;
 mod upkeep;
 mod wildcard;
 mod world;

@@ -5,8 +5,8 @@
 //! checksum is as right or as wrong as it was.
 
 use crate::{
-    packet::{Mac, SCTP, crc32c, octets, pseudo, sum},
-    tables::{DR, NAT, Plan, Server, TUN, Vip},
+    packet::{Mac, SCTP, Tunnel, crc32c, octets, pseudo, sum},
+    tables::{DR, NAT, Plan, Server, Vip},
     world::{DIRECTOR, LO, MASTER_OF, WAN_MAC, route, virtual_mac},
 };
 use relvs_core::{Route, schedule::SCHEDULERS, table::active};
@@ -360,19 +360,43 @@ fn to_server(
             require(asked.bytes.len() <= usize::from(server.room()), "too big")?;
             Expected::of(asked).is(given.bytes)
         }
-        TUN => {
+        _ if server.tunnels() => {
             require(asked.bytes.len() <= usize::from(server.room()), "too big")?;
-            let dip = plan.dip[usize::from(asked.six())];
+            let dip = plan.dip[usize::from(server.address.is_ipv6())];
             require(given.source == dip && given.destination == server.address, "another tunnel")?;
-            require(given.protocol == if asked.six() { 41 } else { 4 }, "no tunnel")?;
             require(given.ttl == asked.ttl - 1 && !given.later, "outer header")?;
-            let inner = Ip::parse(&given.bytes[given.transport..], false).ok_or("the inner packet does not parse")?;
+            let packet = unpacked(asked.six(), server, given).ok_or("another kind of tunnel")?;
+            let inner = Ip::parse(packet, false).ok_or("the inner packet does not parse")?;
             Expected::of(asked).is(inner.bytes)
         }
         _ => {
             let port = if server.port == 0 { port.unwrap_or_default() } else { server.port };
             translated(asked, given, false, server.address, port)
         }
+    }
+}
+
+/// What a packet to this server has inside, if it is in the right tunnel and its checksum is right.
+fn unpacked<'a>(six: bool, server: &Server, given: &Ip<'a>) -> Option<&'a [u8]> {
+    let body = given.bytes.get(given.transport..)?;
+    let number = if six { 41 } else { 4 };
+    match (server.tunnel(0), given.protocol) {
+        (Tunnel::Ip, protocol) if protocol == number => Some(body),
+        (Tunnel::Gre { sum: with }, 47) => {
+            let kind: [u8; 2] = if six { [0x86, 0xdd] } else { [8, 0] };
+            let right = body[..4] == [if with { 0x80 } else { 0 }, 0, kind[0], kind[1]];
+            let right = right && (!with || sum(0, body) == 0xffff);
+            right.then(|| &body[if with { 8 } else { 4 }..])
+        }
+        (Tunnel::Gue { ports: (_, port), sum: with }, 17) => {
+            let [source, to] = [0, 2].map(|at| u16::from_be_bytes([body[at], body[at + 1]]));
+            let length = usize::from(u16::from_be_bytes([body[4], body[5]]));
+            let whole = sum(pseudo(given.source, given.destination, 17, body.len()), body) == 0xffff;
+            let right = to == port && (32_768..60_999).contains(&source) && length == body.len();
+            let right = right && body[8..12] == [0, number, 0, 0] && if with { whole } else { body[6..8] == [0, 0] };
+            right.then(|| &body[12..])
+        }
+        _ => None,
     }
 }
 

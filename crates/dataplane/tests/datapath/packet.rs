@@ -326,15 +326,63 @@ pub(crate) fn ethernet(to: Mac, from: Mac, tags: &[(u16, u16)], kind: u16, packe
     frame
 }
 
+/// What a packet is inside of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tunnel {
+    Ip,
+    Gre {
+        sum: bool,
+    },
+    /// From a port, to a port.
+    Gue {
+        ports: (u16, u16),
+        sum: bool,
+    },
+}
+
 /// `inner` inside IPv4 or IPv6, as a tunnel of RFC 2003 or 2473.
 pub(crate) fn tunnelled(inner: &Packet, source: IpAddr, destination: IpAddr) -> Packet {
-    let protocol = if inner.six() { 41 } else { 4 };
-    Packet {
+    inside(inner, Tunnel::Ip, source, destination)
+}
+
+/// `inner` in a tunnel between addresses of whichever family (RFC 2003, 2473, 2784, 4213; draft-ietf-intarea-gue-09).
+pub(crate) fn inside(inner: &Packet, tunnel: Tunnel, source: IpAddr, destination: IpAddr) -> Packet {
+    let number = if inner.six() { 41 } else { 4 };
+    // IPv6 is not fragmented on its way, so what is around it is not either.
+    let whole = inner.dont_fragment || inner.six() && source.is_ipv4();
+    let around = |protocol, data| Packet {
         ttl: inner.ttl,
         tos: inner.tos,
-        dont_fragment: inner.dont_fragment,
-        identification: if inner.dont_fragment { 0 } else { inner.identification },
-        data: inner.bytes(),
+        dont_fragment: whole,
+        identification: if whole { 0 } else { inner.identification },
+        data,
         ..Packet::new((source, 0), (destination, 0), Body::Other(protocol))
+    };
+    match tunnel {
+        Tunnel::Ip => around(number, inner.bytes()),
+        Tunnel::Gre { sum: with } => {
+            let kind: [u8; 2] = if inner.six() { [0x86, 0xdd] } else { [8, 0] };
+            let mut data = if with { vec![0x80, 0] } else { vec![0, 0] };
+            data.extend(kind);
+            data.extend(if with { &[0; 4][..] } else { &[] });
+            data.extend(inner.bytes());
+            if with {
+                let value = !(sum(0, &data) as u16);
+                data[4..6].copy_from_slice(&value.to_be_bytes());
+            }
+            around(47, data)
+        }
+        Tunnel::Gue { ports, sum: with } => {
+            let packet = inner.bytes();
+            let mut data = [ports.0.to_be_bytes(), ports.1.to_be_bytes()].concat();
+            data.extend((packet.len() as u16 + 12).to_be_bytes());
+            data.extend([0, 0, 0, number, 0, 0]);
+            data.extend(packet);
+            if with {
+                let value = !(sum(pseudo(source, destination, UDP, data.len()), &data) as u16);
+                data[6..8].copy_from_slice(&(if value == 0 { 0xffff } else { value }).to_be_bytes());
+            }
+            around(UDP, data)
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     packet::{SCTP, TCP, UDP},
-    tables::{DR, Match, NAT, Plan, Server, TUN, Vip},
+    tables::{DR, Match, NAT, Plan, Server, TUN, Vip, tunnel},
     world::{DIRECTOR, GATEWAY, GATEWAY_MTU, LO, WAN, WAN_MAC, client_mac, dip, ip, rip, server_mac, vip},
 };
 use relvs_core::{
@@ -65,8 +65,31 @@ pub(crate) mod port {
     pub(crate) const THRESHOLDS: u16 = 99;
     /// The service of each scheduler is at this port and its number; TCP only.
     pub(crate) const SCHEDULERS: u16 = 100;
+    /// One server each, by a tunnel of [`super::TUNNELS`].
+    pub(crate) const TUNNELS: u16 = 115;
 
-    pub(crate) const ALL: std::ops::RangeInclusive<u16> = MIXED..=SCHEDULERS + 14;
+    pub(crate) const ALL: std::ops::RangeInclusive<u16> = MIXED..=TUNNELS + super::TUNNELS.len() as u16 - 1;
+}
+
+/// Tunnels besides IP in IP of one family.
+pub(crate) const TUNNELS: [u8; 9] = [
+    TUN | tunnel::GRE,
+    TUN | tunnel::GRE | tunnel::CHECKSUM,
+    TUN | tunnel::GUE,
+    TUN | tunnel::GUE | tunnel::CHECKSUM,
+    TUN | tunnel::OTHER_FAMILY,
+    TUN | tunnel::OTHER_FAMILY | tunnel::GRE,
+    TUN | tunnel::OTHER_FAMILY | tunnel::GRE | tunnel::CHECKSUM,
+    TUN | tunnel::OTHER_FAMILY | tunnel::GUE,
+    TUN | tunnel::OTHER_FAMILY | tunnel::GUE | tunnel::CHECKSUM,
+];
+
+/// The server of one of them. The way to the last one has tags.
+pub(crate) fn tunnel_server(six: bool, at: usize, port: u16) -> Server {
+    let method = TUNNELS[at];
+    let outside = six != (method & tunnel::OTHER_FAMILY != 0);
+    let tags = if at + 1 == TUNNELS.len() { TAGS.to_vec() } else { vec![] };
+    Server { tags, ..server(outside, method, 170 + at as u8, port) }
 }
 
 /// The tag of [`port::TAGGED`]'s way, and both of [`port::TWICE`]'s.
@@ -105,6 +128,10 @@ pub(crate) fn plan() -> Plan {
     for six in [false, true] {
         for protocol in [TCP, UDP, SCTP] {
             vips.extend((port::MIXED..=port::THRESHOLDS).map(|at| listening(six, protocol, at)));
+            vips.extend((0..TUNNELS.len()).map(|at| {
+                let port = port::TUNNELS + at as u16;
+                Vip::new(protocol, vip(six), port, vec![tunnel_server(six, at, port)])
+            }));
         }
         vips.extend(schedulers(six));
         vips.extend(of_any_port(six));

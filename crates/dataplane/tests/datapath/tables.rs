@@ -3,7 +3,7 @@
 
 use crate::{
     layout,
-    packet::Mac,
+    packet::{Mac, Tunnel},
     world::{LO, MASTER_OF},
 };
 use relvs_core::table::{
@@ -16,7 +16,13 @@ use relvs_core::table::{
 use relvs_dataplane::{Area, Before, Entries, Half, HopTable, Neighbour, Side, install, write_destination, write_load};
 use std::{collections::BTreeMap, net::IpAddr};
 
-pub(crate) use relvs_core::table::destination::method::{DR, NAT, TUN};
+pub(crate) use relvs_core::table::destination::{
+    method::{DR, NAT, TUN},
+    tunnel,
+};
+
+/// The port of GUE tunnels.
+pub(crate) const GUE_PORT: u16 = 6080;
 
 /// VLAN tags, outer first: EtherType and tag control.
 pub(crate) type Tags = Vec<(u16, u16)>;
@@ -127,10 +133,31 @@ fn tags(tags: &[(u16, u16)]) -> [u32; 2] {
 impl Server {
     /// Bytes that a client's packet may have.
     pub(crate) fn room(&self) -> u16 {
-        match (self.method, self.address.is_ipv6()) {
-            (TUN, false) => self.mtu - 20,
-            (TUN, true) => self.mtu - 40,
-            _ => self.mtu,
+        if !self.tunnels() {
+            return self.mtu;
+        }
+        let ip = if self.address.is_ipv6() { 40 } else { 20 };
+        let between = match (self.method & tunnel::TYPE, self.method & tunnel::CHECKSUM) {
+            (tunnel::GRE, 0) => 4,
+            (tunnel::GRE, _) => 8,
+            (tunnel::GUE, _) => 12,
+            _ => 0,
+        };
+        self.mtu - ip - between
+    }
+
+    /// Whether its packets travel inside others.
+    pub(crate) fn tunnels(&self) -> bool {
+        self.method & 7 == TUN
+    }
+
+    /// What they travel in, from this port if that is GUE.
+    pub(crate) fn tunnel(&self, port: u16) -> Tunnel {
+        let sum = self.method & tunnel::CHECKSUM != 0;
+        match self.method & tunnel::TYPE {
+            tunnel::GRE => Tunnel::Gre { sum },
+            tunnel::GUE => Tunnel::Gue { ports: (port, GUE_PORT), sum },
+            _ => Tunnel::Ip,
         }
     }
 }
@@ -182,6 +209,7 @@ impl Vip {
             hop,
             server_port: server.port.to_be(),
             service_port: self.port.to_be(),
+            tunnel_port: if server.method & tunnel::TYPE == tunnel::GUE { GUE_PORT.to_be() } else { 0 },
             rip: words(server.address),
             vip: if self.listens() { words(self.address) } else { [0; 2] },
             dip: words(dip),
@@ -276,7 +304,7 @@ impl Plan {
                 tags: tags(&server.tags),
             };
             let hop = if server.resolved { hops.take(side, neighbour, server.mtu).unwrap() } else { 0 };
-            let dip = self.dip[usize::from(vip.address.is_ipv6())];
+            let dip = self.dip[usize::from(server.address.is_ipv6())];
             write_load(side, number, server.weight, server.thresholds.0, server.thresholds.1);
             write_destination(side, number, &vip.record(server, hop, dip));
         }

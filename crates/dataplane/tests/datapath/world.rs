@@ -225,11 +225,11 @@ pub(crate) fn learn_route(memory: &Memory, frame: &[u8]) {
     }
 }
 
-/// Lets the tunnels of this VIP end on both sides.
-pub(crate) fn decapsulate(world: &mut World, vip: IpAddr) {
-    world.server.vips.lock().unwrap().insert(words(vip));
+/// Lets these tunnels of this VIP end on both sides.
+pub(crate) fn decapsulate(world: &mut World, vip: IpAddr, ends: u32) {
+    world.server.vips.lock().unwrap().insert(words(vip), ends);
     if let Some(loaded) = &mut world.decapsulator {
-        loaded.add(words(vip));
+        loaded.add(words(vip), ends);
     }
 }
 

@@ -66,8 +66,7 @@ impl Memory {
         self.met.insert(match unsupported {
             Unsupported::Engine(_) => "persistence-engine",
             Unsupported::NoScheduler => "no-scheduler",
-            Unsupported::Tunnel(_) => "tunnel-types",
-            Unsupported::OtherFamily { .. } => "other-family",
+            Unsupported::RemoteChecksum => "remote-checksum",
             Unsupported::NoPort { .. } => "port-zero",
             Unsupported::SyncDaemon => "sync-daemon",
         });
@@ -107,7 +106,7 @@ impl Memory {
         let mut view = ServiceView::of(service);
         view.engine = self.engines.get(&view.key).cloned();
         for server in &mut view.servers {
-            server.tunnel = self.tunnels.get(&(view.key, server.address)).copied().unwrap_or_default();
+            server.tunnel = self.tunnels.get(&(view.key, server.address)).copied().unwrap_or(server.tunnel);
         }
         view
     }

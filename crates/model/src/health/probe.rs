@@ -1,7 +1,7 @@
 //! What is asked of a server, and which answer is a good one: keepalived's checkers, and gRPC's.
 
 use super::Script;
-use crate::Method;
+use crate::{Method, Tunnel};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use utoipa::ToSchema;
@@ -286,6 +286,8 @@ pub struct DataPath {
     pub port: u16,
     /// DR: by the server's MAC address; TUN: in a packet to the server's address; NAT changes nothing
     pub method: Method,
+    /// What packets travel in, by TUN.
+    pub tunnel: Tunnel,
 }
 
 impl Asked {

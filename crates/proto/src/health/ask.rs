@@ -55,7 +55,7 @@ fn question(service: ServiceKey, server: &Server, check: &Check) -> Question {
     let Target { address, port, from, from_port, interface, mark, through_data_path } = check.target.clone();
     let path = match (service.address(), server.method) {
         (Some(vip), Method::Dr | Method::Tun) if through_data_path => {
-            Some(DataPath { vip, port: port.unwrap_or(service.port()), method: server.method })
+            Some(DataPath { vip, port: port.unwrap_or(service.port()), method: server.method, tunnel: server.tunnel })
         }
         _ => None,
     };

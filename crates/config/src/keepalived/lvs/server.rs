@@ -11,7 +11,7 @@ use crate::{
     toml_file::MAX_WEIGHT,
 };
 use relvs_model::{
-    Method, Server,
+    Method, Server, Tunnel,
     health::{Script, ServerHealth},
 };
 use std::{net::IpAddr, sync::Arc};
@@ -23,7 +23,7 @@ pub(super) struct ServerDraft {
     /// None: the service's.
     pub(super) port: Option<u16>,
     pub(super) weight: Option<u32>,
-    pub(super) method: Option<Method>,
+    pub(super) method: Option<(Method, Tunnel)>,
     upper_threshold: u32,
     lower_threshold: u32,
     /// Shared by all services of a group.
@@ -42,7 +42,7 @@ pub(super) fn endpoint(statement: &Statement, at: usize, reading: &mut Reading<'
 }
 
 /// How packets reach servers: `NAT`, `DR` or `TUN` with its kind. An unknown word is NAT, as in keepalived.
-pub(super) fn method(statement: &Statement, reading: &mut Reading<'_>) -> Option<Method> {
+pub(super) fn method(statement: &Statement, reading: &mut Reading<'_>) -> Option<(Method, Tunnel)> {
     let word = reading.word(statement, 0, "NAT, DR or TUN")?;
     let method = match word {
         "NAT" => Method::Nat,
@@ -55,18 +55,55 @@ pub(super) fn method(statement: &Statement, reading: &mut Reading<'_>) -> Option
         }
     };
     let kind = statement.arguments.get(1).map(|word| word.text.as_str());
-    match (method, kind, statement.arguments.get(2).map(|word| word.text.as_str())) {
-        (Method::Tun, Some("type"), Some("ipip")) | (_, None, _) => {}
-        (Method::Tun, Some("type"), Some(other)) => {
-            let fault = Fault::new(format!("tunnels of type {} are not made in this version", quoted(other)));
-            reading.fault(Reading::place(statement, 2), fault.help("write `TUN`; packets travel in IP in IP"));
-        }
-        (_, Some(other), _) => {
+    let tunnel = match (method, kind) {
+        (_, None) => Tunnel::Ipip,
+        (Method::Tun, Some("type")) => tunnel(statement, reading).unwrap_or_default(),
+        (_, Some(other)) => {
             let fault = Fault::new(format!("{} is left out", quoted(other)));
             reading.fault(Reading::place(statement, 1), fault.help("only TUN has a `type`"));
+            Tunnel::Ipip
         }
+    };
+    Some((method, tunnel))
+}
+
+/// The tunnel after `TUN type`: `ipip`, `gre` or `gue port NUMBER`, and `nocsum`, `csum` or `remcsum`.
+fn tunnel(statement: &Statement, reading: &mut Reading<'_>) -> Option<Tunnel> {
+    const KINDS: [(&str, &str); 3] = [("ipip", "ipip"), ("gre", "gre"), ("gue", "gue")];
+    let kind = reading.choice(statement, 2, &KINDS)?;
+    let (mut at, mut port, mut checksum) = (3, None, false);
+    while let Some(word) = statement.arguments.get(at) {
+        let place = Reading::place(statement, at);
+        match word.text.as_str() {
+            "port" if kind == "gue" => {
+                at += 1;
+                port = reading.integer(statement, at, 1..=u16::MAX);
+            }
+            "nocsum" if kind != "ipip" => {}
+            "csum" if kind != "ipip" => checksum = true,
+            "remcsum" if kind == "gue" => {
+                let fault = Fault::new("tunnels with a remote checksum are not made");
+                reading.fault(place, fault.help("write `csum` or `nocsum`; `csum` is taken"));
+                checksum = true;
+            }
+            other => {
+                let fault = Fault::new(format!("{} is left out", quoted(other)));
+                reading.fault(place, fault.help(format!("a tunnel of type {kind} has no such option")));
+            }
+        }
+        at += 1;
     }
-    Some(method)
+    match (kind, port) {
+        ("gre", _) => Some(Tunnel::Gre { checksum }),
+        ("gue", Some(port)) => Some(Tunnel::Gue { port, checksum }),
+        ("gue", None) => {
+            let fault = Fault::new("a tunnel of type gue has no port");
+            reading
+                .fault(Reading::place(statement, 2), fault.help("write `TUN type gue port 6080`; IP in IP is taken"));
+            None
+        }
+        _ => Some(Tunnel::Ipip),
+    }
 }
 
 pub(super) fn server(
@@ -125,17 +162,14 @@ pub(super) fn server(
 
 impl ServerDraft {
     /// The server of a service with this port, method and weight.
-    pub(super) fn made(&self, port: u16, method: Method, weight: u32) -> Server {
+    pub(super) fn made(&self, port: u16, usual: (Method, Tunnel), weight: u32) -> Server {
+        let (method, tunnel) = self.method.unwrap_or(usual);
         Server {
+            tunnel,
             upper_threshold: self.upper_threshold,
             lower_threshold: self.lower_threshold,
             health: self.health.clone(),
-            ..Server::new(
-                self.address,
-                self.port.unwrap_or(port),
-                self.weight.unwrap_or(weight),
-                self.method.unwrap_or(method),
-            )
+            ..Server::new(self.address, self.port.unwrap_or(port), self.weight.unwrap_or(weight), method)
         }
     }
 }

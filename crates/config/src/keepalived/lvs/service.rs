@@ -17,7 +17,7 @@ use crate::{
     toml_file::MAX_WEIGHT,
 };
 use relvs_model::{
-    Method, Netmask, Persistence, Protocol, Scheduler, SchedulerFlags, Server, Service, ServiceKey,
+    Method, Netmask, Persistence, Protocol, Scheduler, SchedulerFlags, Server, Service, ServiceKey, Tunnel,
     health::{Check, Probe, Script, ServerHealth, ServiceHealth},
 };
 use std::{
@@ -36,7 +36,7 @@ struct Draft {
     given: Given,
     scheduler: Option<Scheduler>,
     flags: SchedulerFlags,
-    method: Option<Method>,
+    method: Option<(Method, Tunnel)>,
     protocol: Option<Protocol>,
     one_packet: bool,
     persistence_s: Option<u32>,
@@ -45,7 +45,7 @@ struct Draft {
     weight: Option<u32>,
     health: ServiceHealth,
     sorry: Option<(IpAddr, Option<u16>)>,
-    sorry_method: Option<Method>,
+    sorry_method: Option<(Method, Tunnel)>,
     servers: Vec<ServerDraft>,
 }
 
@@ -274,7 +274,7 @@ fn made(
         reading.fault(Reading::place(statement, 0), fault.help("no packet for it comes to a director; it is left out"));
         return None;
     }
-    let method = draft.method.unwrap_or(Method::Nat);
+    let method = draft.method.unwrap_or((Method::Nat, Tunnel::Ipip));
     let weight = draft.weight.unwrap_or(1);
     let persistence = draft
         .persistence_s
@@ -291,9 +291,10 @@ fn made(
         if !can_be(&server, key, draft_server.place, reading) {
             continue;
         }
-        if server.address.is_ipv4() != key.is_ipv4() {
+        if server.address.is_ipv4() != key.is_ipv4() && server.method != Method::Tun {
             let fault = Fault::new(format!("the server {} is not of the family of {key}", server.address));
-            reading.fault(draft_server.place, fault.help("servers have the VIP's family; it is left out"));
+            reading
+                .fault(draft_server.place, fault.help("only TUN reaches servers of the other family; it is left out"));
             continue;
         }
         if server.method != Method::Nat && server.port != key.port() {
@@ -373,18 +374,18 @@ fn can_be(server: &Server, key: ServiceKey, place: Place, reading: &mut Reading<
 fn sorry(
     draft: &Draft,
     key: ServiceKey,
-    method: Method,
+    method: (Method, Tunnel),
     statement: &Statement,
     reading: &mut Reading<'_>,
 ) -> Option<Server> {
     let (address, port) = draft.sorry?;
-    let method = draft.sorry_method.unwrap_or(method);
+    let (method, tunnel) = draft.sorry_method.unwrap_or(method);
     let own = port.unwrap_or(key.port());
     if let Err(fault) = one_machine("the sorry server's address", address) {
         reading.fault(statement.keyword.place, fault.help("write one that other machines reach; it is left out"));
         return None;
     }
-    if address.is_ipv4() != key.is_ipv4() || Some(address) == key.address() {
+    if address.is_ipv4() != key.is_ipv4() && method != Method::Tun || Some(address) == key.address() {
         let fault = Fault::new(format!("the sorry server {address} cannot be one of {key}"));
         reading.fault(statement.keyword.place, fault.help("write an address of the VIP's family, not the VIP"));
         return None;
@@ -394,7 +395,7 @@ fn sorry(
         let fault = Fault::new(format!("the sorry server {address} gets packets on port {port} of {key}"));
         reading.warning(statement.keyword.place, fault.help("only NAT changes the port; its own port is not used"));
     }
-    Some(Server::new(address, port, 1, method))
+    Some(Server { tunnel, ..Server::new(address, port, 1, method) })
 }
 
 /// A member of a group after the first runs no scripts.

@@ -111,8 +111,8 @@ pub(super) struct Read {
     pub(super) destination_mac: Mac,
     pub(super) source_mac: Mac,
     pub(super) vlans: Vec<u16>,
-    /// Source and destination of the header that is around the packet, if there is one.
-    pub(super) outer: Option<(IpAddr, IpAddr)>,
+    /// Source and destination of the header that is around the packet, and the kind of tunnel, if there is one.
+    pub(super) outer: Option<(IpAddr, IpAddr, String)>,
     /// Those of the packet, with their ports.
     pub(super) ends: Option<(SocketAddr, SocketAddr)>,
     pub(super) ttl: u8,
@@ -120,8 +120,9 @@ pub(super) struct Read {
     pub(super) icmp: Option<[u8; 2]>,
 }
 
-/// Reads a frame that the director has written.
-pub(super) fn read(frame: &[u8]) -> Option<Read> {
+/// Reads a frame that the director has written. Of one that is inside another, `between` is how many bytes the tunnel has
+/// besides its IP header.
+pub(super) fn read(frame: &[u8], between: Option<usize>) -> Option<Read> {
     let mut read = Read {
         destination_mac: frame.get(..6)?.try_into().ok()?,
         source_mac: frame.get(6..12)?.try_into().ok()?,
@@ -134,9 +135,14 @@ pub(super) fn read(frame: &[u8]) -> Option<Read> {
     }
     let mut rest = frame.get(at + 2..)?;
     let mut header = ip(rest)?;
-    if matches!(header.protocol, protocol::IPV4 | protocol::IPV6) {
-        read.outer = Some((header.source, header.destination));
-        rest = rest.get(header.size..)?;
+    if let Some(between) = between {
+        let tunnel = match header.protocol {
+            protocol::IPV4 | protocol::IPV6 => "ipip".to_owned(),
+            protocol::GRE => "gre".to_owned(),
+            _ => format!("gue:{}", u16::from_be_bytes(rest.get(header.size + 2..header.size + 4)?.try_into().ok()?)),
+        };
+        read.outer = Some((header.source, header.destination, tunnel));
+        rest = rest.get(header.size + between..)?;
         header = ip(rest)?;
     }
     read.ttl = header.ttl;
@@ -236,10 +242,11 @@ mod tests {
                     let asked = asked(protocol, source, destination, length);
                     let frame = build(&asked, [2, 0, 0, 0, 0, 9]);
                     assert_eq!(frame.len(), 14 + usize::from(length));
-                    let read = read(&frame).unwrap();
+                    let read = read(&frame, None).unwrap();
                     assert_eq!(read.ends, Some((asked.source, asked.destination)));
                     assert_eq!((read.destination_mac, read.source_mac), ([2, 0, 0, 0, 0, 9], SENDER));
-                    assert_eq!((read.outer, read.icmp, read.ttl, read.vlans.len()), (None, None, TTL, 0));
+                    assert!(read.outer.is_none());
+                    assert_eq!((read.icmp, read.ttl, read.vlans.len()), (None, TTL, 0));
                     if protocol != Protocol::Sctp {
                         let body = &frame[14 + if four { 20 } else { 40 }..];
                         let ends = sum(&octets(asked.source.ip())) + sum(&octets(asked.destination.ip()));

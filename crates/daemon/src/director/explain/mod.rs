@@ -156,7 +156,8 @@ impl Director {
             Some(service) if chosen => Some(choice::of(&self.kernel, &self.control, service, asked, event.number)?),
             _ => None,
         };
-        let read = (fate_of(event) == Fate::Forwarded).then(|| frame::read(&case.run.frame)).flatten();
+        let read =
+            (fate_of(event) == Fate::Forwarded).then(|| frame::read(&case.run.frame, self.between(case))).flatten();
         Ok(Explanation {
             packet: AskedPacket {
                 source: asked.source,
@@ -256,6 +257,13 @@ impl Director {
         })
     }
 
+    /// What its tunnel has besides an IP header, if the packet is in one.
+    fn between(&self, case: &Case<'_>) -> Option<usize> {
+        let record = self.kernel.record(Area::Destinations, case.event.number)?;
+        let method = destination::method_of(record[destination::META].load(Acquire));
+        (destination::tunnels(method) && !is_reply(&case.event)).then(|| destination::between(method))
+    }
+
     fn mtu(&self, case: &Case<'_>, reply: bool) -> Option<Mtu> {
         if case.event.number == 0 {
             return None;
@@ -325,7 +333,7 @@ fn matches(rule: &Rule, asked: &Asked) -> bool {
 
 /// What the director wrote into a frame.
 fn changes(before: &[u8], after: &frame::Read) -> Vec<FieldChange> {
-    let Some(before) = frame::read(before) else { return Vec::new() };
+    let Some(before) = frame::read(before, None) else { return Vec::new() };
     let mut found = Vec::new();
     let mut changed = |field: &str, from: String, to: String| {
         if from != to {
@@ -337,8 +345,9 @@ fn changes(before: &[u8], after: &frame::Read) -> Vec<FieldChange> {
         changed("destination", destination.to_string(), new_destination.to_string());
     }
     changed("hop limit", before.ttl.to_string(), after.ttl.to_string());
-    if let Some((from, to)) = after.outer {
-        changed("outer header", String::new(), format!("{from} > {to}"));
+    if let Some((from, to, tunnel)) = &after.outer {
+        let kind = if tunnel == "ipip" { String::new() } else { format!(", {tunnel}") };
+        changed("outer header", String::new(), format!("{from} > {to}{kind}"));
     }
     found
 }

@@ -63,6 +63,9 @@ pub(super) const fn remedy(reason: Reason) -> &'static str {
         Reason::SctpFragment => "Let the server have the service's port, or have the sender use smaller packets.",
         Reason::NoFlowAnswered => "Nothing: the server is told that nobody waits for it (the setting nat_icmp_send).",
         Reason::Decapsulated => "Nothing: this is what a real server does with a tunnel.",
+        Reason::TunnelChecksum => {
+            "Packets of a tunnel are damaged on their way, or their sender leaves the checksum to a network card that is not there."
+        }
     }
 }
 

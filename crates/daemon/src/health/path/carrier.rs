@@ -106,8 +106,8 @@ async fn outward(out: [UdpSocket; 2], ports: Arc<Mutex<Ports>>) {
 fn framed(packet: &[u8], way: &Way) -> Option<Vec<u8>> {
     let hop = &way.hop;
     Some(match way.tunnel {
-        Some(server) => {
-            let around = frame::wrap(packet, hop.source, server)?;
+        Some((server, tunnel)) => {
+            let around = frame::wrap(packet, tunnel, hop.source, server)?;
             frame::ethernet(hop.destination_mac, hop.source_mac, &around)
         }
         None => frame::ethernet(hop.destination_mac, hop.source_mac, packet),

@@ -1,7 +1,9 @@
 //! Packets between the namespace and the wire: whose they are, their checksums, what goes around them.
 //!
-//! Bytes only. A packet that is cut off or is a later fragment is nobody's. Sources: RFC 791, RFC 8200, RFC 2003, RFC 2473, RFC 1071.
+//! Bytes only. A packet that is cut off or is a later fragment is nobody's. Sources: RFC 791, RFC 8200, RFC 2003, RFC 2473, RFC 2784,
+//! RFC 1071.
 
+use relvs_model::Tunnel;
 use std::net::IpAddr;
 
 const TCP: u8 = 6;
@@ -10,6 +12,9 @@ const ICMP: u8 = 1;
 const ICMP6: u8 = 58;
 const IPV4_IN: u8 = 4;
 const IPV6_IN: u8 = 41;
+const GRE: u8 = 47;
+/// Where probes in GUE come from: one of Linux's ports for clients, as those of the data path are.
+const GUE_SOURCE: u16 = 40_000;
 
 /// Ethernet's type of a packet.
 pub(super) const ETHERTYPE_IPV4: u16 = 0x0800;
@@ -108,15 +113,42 @@ pub(super) fn complete(packet: &mut Vec<u8>) -> Option<()> {
 }
 
 /// A packet around this one, from the director to the server.
-pub(super) fn wrap(packet: &[u8], from: IpAddr, to: IpAddr) -> Option<Vec<u8>> {
+pub(super) fn wrap(packet: &[u8], tunnel: Tunnel, from: IpAddr, to: IpAddr) -> Option<Vec<u8>> {
     let inner = if packet.first()? >> 4 == 4 { IPV4_IN } else { IPV6_IN };
-    let length = u16::try_from(packet.len()).ok()?;
+    let (carried, mut body) = match tunnel {
+        Tunnel::Ipip => (inner, Vec::new()),
+        Tunnel::Gre { checksum } => {
+            let kind = if inner == IPV4_IN { ETHERTYPE_IPV4 } else { ETHERTYPE_IPV6 }.to_be_bytes();
+            let first = if checksum { [0x80, 0] } else { [0; 2] };
+            let rest: &[u8] = if checksum { &[0; 4] } else { &[] };
+            (GRE, [&first, &kind, rest].concat())
+        }
+        Tunnel::Gue { port, .. } => {
+            let length = u16::try_from(packet.len()).ok()?.checked_add(12)?.to_be_bytes();
+            let source = GUE_SOURCE.to_be_bytes();
+            (UDP, [&source[..], &port.to_be_bytes(), &length, &[0; 2], &[0, inner, 0, 0]].concat())
+        }
+    };
+    body.extend_from_slice(packet);
+    let length = u16::try_from(body.len()).ok()?;
+    match tunnel {
+        Tunnel::Gre { checksum: true } => {
+            let sum = !fold(sum(&body));
+            body.get_mut(4..6)?.copy_from_slice(&sum.to_be_bytes());
+        }
+        Tunnel::Gue { checksum: true, .. } => {
+            let pseudo = addresses(from) + addresses(to) + u64::from(UDP) + u64::from(length);
+            let sum = !fold(pseudo + sum(&body));
+            body.get_mut(6..8)?.copy_from_slice(&if sum == 0 { u16::MAX } else { sum }.to_be_bytes());
+        }
+        Tunnel::Ipip | Tunnel::Gre { .. } | Tunnel::Gue { .. } => {}
+    }
     let mut outer = match (from, to) {
         (IpAddr::V4(from), IpAddr::V4(to)) => {
             let mut outer = vec![0x45, 0];
             outer.extend(length.checked_add(20)?.to_be_bytes());
             // No identification: it is not to be fragmented.
-            outer.extend([0, 0, 0x40, 0, 64, inner, 0, 0]);
+            outer.extend([0, 0, 0x40, 0, 64, carried, 0, 0]);
             outer.extend(from.octets());
             outer.extend(to.octets());
             let sum = !fold(sum(&outer));
@@ -126,14 +158,14 @@ pub(super) fn wrap(packet: &[u8], from: IpAddr, to: IpAddr) -> Option<Vec<u8>> {
         (IpAddr::V6(from), IpAddr::V6(to)) => {
             let mut outer = vec![0x60, 0, 0, 0];
             outer.extend(length.to_be_bytes());
-            outer.extend([inner, 64]);
+            outer.extend([carried, 64]);
             outer.extend(from.octets());
             outer.extend(to.octets());
             outer
         }
         _ => return None,
     };
-    outer.extend_from_slice(packet);
+    outer.extend(body);
     Some(outer)
 }
 
@@ -227,12 +259,12 @@ mod tests {
 
     #[test]
     fn a_packet_goes_around_another_of_the_same_family() {
-        let outer = wrap(&SYN, ip("10.0.0.1"), ip("10.0.0.2")).unwrap();
+        let outer = wrap(&SYN, Tunnel::Ipip, ip("10.0.0.1"), ip("10.0.0.2")).unwrap();
         assert_eq!((outer.len(), outer[9], sum(&outer[..20]) % 0xffff), (60, IPV4_IN, 0));
         assert_eq!(outer[20..], SYN);
-        let outer = wrap(&[0x60; 40], ip("2001:db8::1"), ip("2001:db8::2")).unwrap();
+        let outer = wrap(&[0x60; 40], Tunnel::Ipip, ip("2001:db8::1"), ip("2001:db8::2")).unwrap();
         assert_eq!((outer.len(), outer[6], word(&outer, 4)), (80, IPV6_IN, Some(40)));
-        assert_eq!(wrap(&SYN, ip("10.0.0.1"), ip("2001:db8::2")), None);
+        assert_eq!(wrap(&SYN, Tunnel::Ipip, ip("10.0.0.1"), ip("2001:db8::2")), None);
         assert_eq!(ethernet([1; 6], [2; 6], &SYN)[12..14], [8, 0]);
     }
 }

@@ -15,7 +15,7 @@ mod stack;
 use crate::untrusted::Packet;
 use carrier::Carrier;
 use relvs_model::{
-    Method,
+    Method, Tunnel,
     health::{Asked, DataPath},
 };
 use relvs_net::{Network, NextHop, Resolution};
@@ -41,7 +41,7 @@ const NEIGHBOUR_MAX: Duration = Duration::from_secs(2);
 struct Way {
     hop: NextHop,
     /// The server, for a packet around each packet.
-    tunnel: Option<IpAddr>,
+    tunnel: Option<(IpAddr, Tunnel)>,
 }
 
 /// The ways of probes to VIPs. Nothing is made before one is needed.
@@ -79,15 +79,13 @@ impl Paths {
     ) -> Result<Seat, String> {
         let made =
             self.made.get_or_try_init(make).await.map_err(|why| format!("no way through the data path: {why}"))?;
-        if asked.address.is_ipv4() != path.vip.is_ipv4() {
-            return Err(format!("{} and {} are of two families", asked.address, path.vip));
-        }
         let hop = made.hop(asked.address).await?;
         let source = from.unwrap_or(hop.source);
         if source.is_ipv4() != path.vip.is_ipv4() {
-            return Err(format!("{source} is of another family than {}", path.vip));
+            // Of a server of the other family: what it answers must come back by the VIP's.
+            return Err(format!("{source} is of another family than {}: add `from` to the check", path.vip));
         }
-        let tunnel = (path.method == Method::Tun).then_some(asked.address);
+        let tunnel = (path.method == Method::Tun).then_some((asked.address, path.tunnel));
         made.stack.own(source)?;
         let port = made.carrier.take(path.vip, protocol, Way { hop, tunnel })?;
         Ok(Seat { made: made.clone(), vip: path.vip, port, source })

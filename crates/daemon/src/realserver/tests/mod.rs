@@ -18,7 +18,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use relvs_model::Method;
+use relvs_model::{Method, Tunnel};
 use relvs_net::namespace::Namespace;
 use tempfile::TempDir;
 
@@ -66,7 +66,7 @@ struct Host {
 impl Host {
     fn request(&self, vips: &[&str], method: Method) -> Request {
         let vips = vips.iter().map(|vip| vip.parse().unwrap()).collect();
-        Request { vips, method, interfaces: vec![], run_dir: self.run_dir.path().into() }
+        Request { vips, method, tunnel: Tunnel::Ipip, interfaces: vec![], run_dir: self.run_dir.path().into() }
     }
 
     fn up(&self, vips: &[&str]) -> Report {

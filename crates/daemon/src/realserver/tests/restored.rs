@@ -71,7 +71,10 @@ fn only_the_last_vip_restores_the_switches() {
     host.up_with(&second, &mut decapsulator).unwrap();
     assert_eq!(
         decapsulator.now,
-        Decapsulation { interfaces: ["eth1".into()].into(), vips: ["192.0.2.101".parse().unwrap()].into() }
+        Decapsulation {
+            interfaces: ["eth1".into()].into(),
+            vips: [("192.0.2.101".parse().unwrap(), Tunnel::Ipip)].into()
+        }
     );
     host.up_with(&host.request(&["192.0.2.102"], Method::Dr), &mut decapsulator).unwrap();
 

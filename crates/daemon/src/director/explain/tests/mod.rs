@@ -256,7 +256,7 @@ fn check(director: &mut Director, asked: &Asked, reached: &mut Reached, whole: b
 
 /// Where the real packet went is where it was said to go.
 fn lands(e: &Explanation, live: &[u8], drawn: bool, what: &dyn Fn() -> String) {
-    let read = frame::read(live).unwrap();
+    let read = frame::read(live, (e.method == Some(Method::Tun)).then_some(0)).unwrap();
     let (way, server) = (e.way.as_ref().unwrap(), e.server.unwrap());
     let servers: Vec<SocketAddr> = match &e.choice {
         Some(choice) if drawn => choice.servers.iter().filter(|s| s.excluded.is_none()).map(|s| s.server).collect(),
