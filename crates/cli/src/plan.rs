@@ -20,8 +20,8 @@ const LEFT: &str = "by `relvs reload` of the director's own file, not by `relvs 
 
 #[derive(Args)]
 pub(crate) struct Plan {
-    /// relvs.toml or keepalived.conf
-    file: PathBuf,
+    #[command(flatten)]
+    wanted: Wanted,
     /// For programs
     #[arg(long)]
     json: bool,
@@ -29,10 +29,19 @@ pub(crate) struct Plan {
 
 #[derive(Args)]
 pub(crate) struct Apply {
-    /// relvs.toml or keepalived.conf
-    file: PathBuf,
+    #[command(flatten)]
+    wanted: Wanted,
     #[command(flatten)]
     making: Making,
+}
+
+#[derive(Args)]
+struct Wanted {
+    /// relvs.toml or keepalived.conf
+    file: PathBuf,
+    /// What lines of keepalived.conf after `@` are for; without it the first part of the machine's name
+    #[arg(short = 'i', long, value_name = "ID")]
+    config_id: Option<String>,
 }
 
 /// What a file would change, for programs.
@@ -45,7 +54,7 @@ struct Planned<'a> {
 }
 
 pub(crate) fn plan(arguments: &Plan, client: &Client) -> ExitCode {
-    let (wanted, beside) = match read(&arguments.file, client) {
+    let (wanted, beside) = match read(&arguments.wanted, client) {
         Ok(read) => read,
         Err(code) => return code,
     };
@@ -71,7 +80,7 @@ pub(crate) fn plan(arguments: &Plan, client: &Client) -> ExitCode {
 }
 
 pub(crate) fn apply(arguments: &Apply, client: &Client) -> ExitCode {
-    let (wanted, beside) = match read(&arguments.file, client) {
+    let (wanted, beside) = match read(&arguments.wanted, client) {
         Ok(read) => read,
         Err(code) => return code,
     };
@@ -83,7 +92,7 @@ pub(crate) fn apply(arguments: &Apply, client: &Client) -> ExitCode {
             Ok(left) if left.is_empty() => {}
             Ok(left) => {
                 // What was asked for is done all the same.
-                super::complain(&[format!("{}: {LEFT}: {}", arguments.file.display(), left.join("; "))]);
+                super::complain(&[format!("{}: {LEFT}: {}", arguments.wanted.file.display(), left.join("; "))]);
             }
             Err(error) => return super::complain(&[error.to_string()]),
         }
@@ -101,10 +110,11 @@ fn differences(beside: &Beside, client: &Client) -> Result<Vec<String>, Error> {
 }
 
 /// What the file asks for, of `apply` and of a reload alone. What is to be said of it is said.
-fn read(file: &Path, client: &Client) -> Result<(Configuration, Beside), ExitCode> {
+fn read(wanted: &Wanted, client: &Client) -> Result<(Configuration, Beside), ExitCode> {
+    let Wanted { file, config_id } = wanted;
     let name = file.display().to_string();
     if Format::of(file) == Format::Keepalived {
-        return keepalived(file, client);
+        return keepalived(file, config_id.as_deref(), client);
     }
     let bytes = fs::read(file).map_err(|error| super::complain(&[format!("{name}: {error}")]))?;
     let parsed = relvs_config::parse_toml_bytes(&name, &bytes);
@@ -119,8 +129,8 @@ fn read(file: &Path, client: &Client) -> Result<(Configuration, Beside), ExitCod
 
 /// What keepalived.conf asks for, with what it cannot say as it is in force. As keepalived, it goes on without what is wrong,
 /// and says so.
-fn keepalived(file: &Path, client: &Client) -> Result<(Configuration, Beside), ExitCode> {
-    let read = crate::convert::read(file, None, true)?;
+fn keepalived(file: &Path, id: Option<&str>, client: &Client) -> Result<(Configuration, Beside), ExitCode> {
+    let read = crate::convert::read(file, id, true)?;
     let lines: Vec<String> = read.diagnostics.iter().map(ToString::to_string).collect();
     let refused = super::complain(&lines);
     if read.verdict == Verdict::Fatal {

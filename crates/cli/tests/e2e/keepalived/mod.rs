@@ -2,6 +2,7 @@
 
 mod called;
 mod pairs;
+mod plan;
 mod reload;
 mod services;
 mod signals;
