@@ -82,11 +82,7 @@ struct One<'a> {
 
 pub(crate) fn check(arguments: &Arguments, run_dir: &Path) -> ExitCode {
     let name = arguments.file.display().to_string();
-    let bytes = match fs::read(&arguments.file) {
-        Ok(bytes) => bytes,
-        Err(error) => return super::complain(&[format!("{name}: {error}")]),
-    };
-    let mut read = None;
+    let (mut read, mut bytes) = (None, Vec::new());
     let mut parsed = if Format::of(&arguments.file) == Format::Keepalived {
         let found = match crate::convert::read(&arguments.file, arguments.config_id.as_deref(), arguments.offline) {
             Ok(found) => found,
@@ -94,6 +90,10 @@ pub(crate) fn check(arguments: &Arguments, run_dir: &Path) -> ExitCode {
         };
         Parsed::of_keepalived(read.insert(found))
     } else {
+        bytes = match fs::read(&arguments.file) {
+            Ok(bytes) => bytes,
+            Err(error) => return super::complain(&[format!("{name}: {error}")]),
+        };
         relvs_config::parse_toml_bytes(&name, &bytes)
     };
     // What a file with errors means is not known, so neither is whether it would work.
