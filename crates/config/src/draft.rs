@@ -105,7 +105,8 @@ pub(crate) struct RuleDraft {
 pub(crate) struct Common {
     pub(crate) director: DirectorDraft,
     pub(crate) listeners: Listeners,
-    pub(crate) vrrp: relvs_model::vrrp::Settings,
+    /// Virtual routers, and where the interface of each is written.
+    pub(crate) vrrp: (relvs_model::vrrp::Settings, Vec<Span>),
     pub(crate) notify: Notify,
     pub(crate) settings: Settings,
     pub(crate) timeouts: Timeouts,

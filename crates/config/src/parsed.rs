@@ -28,6 +28,7 @@ pub struct Parsed {
     flows: Option<Location>,
     xdp_mode: Option<Location>,
     services: Vec<ServicePlace>,
+    routers: Vec<Location>,
 }
 
 #[derive(Clone, Debug)]
@@ -39,7 +40,7 @@ struct ServicePlace {
 impl Parsed {
     /// Gives what was read its locations.
     pub(crate) fn new(file: &str, lines: &Lines<'_>, common: Common, services: Vec<Accepted>, report: Report) -> Self {
-        let Common { director, listeners, notify, vrrp, settings, timeouts, rules } = common;
+        let Common { director, listeners, notify, vrrp: (vrrp, routers), settings, timeouts, rules } = common;
         let mut parsed = Parsed {
             state: State {
                 director: director.settings,
@@ -57,6 +58,7 @@ impl Parsed {
             flows: director.flows.map(|span| lines.location(&span)),
             xdp_mode: director.xdp_mode.map(|span| lines.location(&span)),
             services: Vec::with_capacity(services.len()),
+            routers: routers.iter().map(|span| lines.location(span)).collect(),
         };
         for Accepted { service, place, servers } in services {
             parsed.state.services.push(service);
@@ -85,6 +87,9 @@ impl Parsed {
             flows: None,
             xdp_mode: None,
             services: services.collect(),
+            routers: (read.state.vrrp.instances.iter())
+                .map(|instance| read.places.named.get(&instance.name).map_or(Location::START, Place::location))
+                .collect(),
         };
         let numbers = parsed.numbers();
         diagnostics.sort_by_key(|said| (numbers.get(said.file.as_str()), said.line, said.column));
@@ -159,6 +164,11 @@ impl Parsed {
     pub fn at_server(&self, service: usize, server: usize) -> Location {
         let place = self.services.get(service).and_then(|place| place.servers.get(server));
         place.copied().unwrap_or_else(|| self.at_service(service))
+    }
+
+    /// Where `state.vrrp.instances[router]` is written (its `interface`); the file's start if there is no such virtual router.
+    pub fn at_router(&self, router: usize) -> Location {
+        self.routers.get(router).copied().unwrap_or(Location::START)
     }
 
     /// Adds an error that only the caller could find, among the others in the order of their places.

@@ -483,3 +483,11 @@ fn a_virtual_mac() {
         ],
     );
 }
+
+#[test]
+fn a_virtual_router_is_placed_at_its_interface() {
+    let mut parsed = good(&(one("") + &one("id = 52").replace("id = 51\n", "").replace("web", "mail")));
+    parsed.add(relvs_config::Severity::Warning, parsed.at_router(1), "not there", None);
+    let said: Vec<String> = parsed.diagnostics.iter().map(ToString::to_string).collect();
+    assert_eq!(said, ["f:9:13: warning: not there"]);
+}

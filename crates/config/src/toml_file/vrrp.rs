@@ -34,8 +34,12 @@ const LABEL: usize = 15;
 const REQUIRED: [&str; 4] = ["name", "interface", "id", "members"];
 
 /// Settings that hold together; none at all, if something of them does not. `services` are those that the file has, if all
-/// of them were understood.
-pub(super) fn read(section: &Section<'_>, services: Option<&[ServiceKey]>, report: &mut Report) -> Settings {
+/// of them were understood. With the place of each one's interface.
+pub(super) fn read(
+    section: &Section<'_>,
+    services: Option<&[ServiceKey]>,
+    report: &mut Report,
+) -> (Settings, Vec<Span>) {
     let before = report.problems.len();
     section.finish(report);
     let startup_delay_ms = section.pause("startup_delay", report).or(0).unwrap_or(0);
@@ -70,7 +74,12 @@ pub(super) fn read(section: &Section<'_>, services: Option<&[ServiceKey]>, repor
             say(&problem, section, report);
         }
     }
-    if report.has_error_since(before) { Settings::default() } else { settings }
+    if report.has_error_since(before) {
+        return Default::default();
+    }
+    let place =
+        |section: &Section<'_>| section.get("interface").map_or_else(|| section.span.clone(), toml::Spanned::span);
+    (settings, sections.iter().map(place).collect())
 }
 
 /// Says a problem of the model's at its place, unless what stands there is wrong by itself.

@@ -8,6 +8,7 @@ mod gather;
 mod host;
 mod interfaces;
 mod machine;
+mod routers;
 mod servers;
 #[cfg(test)]
 mod tests;
@@ -52,6 +53,8 @@ enum Place {
     Flows,
     XdpMode,
     Service(usize),
+    /// A virtual router.
+    Router(usize),
     /// A server of a service.
     Server(usize, usize),
 }
@@ -85,6 +88,7 @@ pub fn against_network(parsed: &mut Parsed, request: &Request) -> Result<(), rel
             Place::File | Place::Interface(_) => Location::START,
             Place::Flows => parsed.at_flows(),
             Place::XdpMode => parsed.at_xdp_mode(),
+            Place::Router(router) => parsed.at_router(router),
             Place::Service(service) => parsed.at_service(service),
             Place::Server(service, server) => parsed.at_server(service, server),
         };
@@ -97,6 +101,7 @@ pub fn against_network(parsed: &mut Parsed, request: &Request) -> Result<(), rel
 fn findings(view: &View<'_>) -> Vec<Finding> {
     let mut found = host::judge(view);
     found.extend(interfaces::judge(view));
+    found.extend(routers::judge(view));
     found.extend(vips::judge(view));
     found.extend(servers::judge(view));
     let mut said = BTreeSet::new();

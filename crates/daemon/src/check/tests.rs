@@ -140,9 +140,39 @@ fn the_vip_of_a_virtual_router_is_where_it_is_master() {
     scene.state.vrrp.instances.push(instance);
     scene.is_right();
     scene.state.vrrp.instances[0].interface = "eth7".to_owned();
-    scene.says(Severity::Warning, Place::Service(0), "there is no such interface", "ip link");
+    scene.says(Severity::Warning, Place::Router(0), "interface `eth7` does not exist", "ip link");
     scene.machine.links.push(link(7, "eth7"));
+    scene.machine.addresses.push(address(7, "198.51.100.1", 24));
     scene.says(Severity::Error, Place::Service(0), "on eth7, which is not served", "\"eth7\"");
+}
+
+#[test]
+fn a_virtual_router_needs_an_interface_and_an_address_of_its_own() {
+    use relvs_model::vrrp::{Instance, TrackSource, Tracked, VirtualAddress};
+    let mut scene = Scene::new(Method::Nat);
+    scene.without_vip();
+    let addresses = vec![VirtualAddress::new(ip("192.0.2.100"))];
+    let instance = Instance { name: "web".into(), interface: "eth0".into(), addresses, ..Instance::default() };
+    scene.state.vrrp.instances.push(instance);
+    scene.is_right();
+    let place = Place::Router(0);
+    scene.link(OUT).up = false;
+    scene.state.director.interfaces.clear();
+    let found = scene.findings();
+    assert!(found.iter().any(|one| one.place == place && one.message.contains("`eth0` is down")), "{found:?}");
+    scene.state.director.interfaces = vec!["eth0".to_owned(), "eth1".to_owned()];
+    scene.link(OUT).up = true;
+    // The virtual address comes and goes.
+    scene.machine.addresses.retain(|own| own.interface != OUT);
+    scene.machine.addresses.push(address(OUT, "192.0.2.100", 24));
+    scene.says(Severity::Warning, place, "no IPv4 address to send adverts from", "`source`");
+    scene.state.vrrp.instances[0].source = Some(ip("192.0.2.1"));
+    scene.is_right();
+    scene.state.vrrp.instances[0].track.push(Tracked::needed(TrackSource::Interface("eth8".into())));
+    scene.says(Severity::Warning, place, "tracks interface `eth8`, which does not exist", "ip link");
+    scene.state.vrrp.instances[0].track[0].weight = -10;
+    scene.state.vrrp.instances[0].addresses[0].interface = Some("eth9".into());
+    scene.says(Severity::Warning, place, "on `eth9` cannot be set", "ip link");
 }
 
 #[test]
