@@ -11,7 +11,7 @@ use std::{
 /// What is known of an interface.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Known {
-    index: u32,
+    pub(super) index: u32,
     pub(super) up: bool,
     /// IPv4 and IPv6.
     pub(super) sources: [Option<IpAddr>; 2],

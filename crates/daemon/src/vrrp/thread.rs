@@ -3,7 +3,7 @@
 use super::{
     Error, addresses,
     claim::Claims,
-    links::{Known, Links},
+    links::{Known, Links, all},
     routes,
     socket::{Sockets, whole},
     tell::Voice,
@@ -175,11 +175,12 @@ impl Thread {
             self.routes_at = Some(Instant::now() + ROUTES_PAUSE);
         }
         if links || missing {
-            let changed = self.links.refresh(&mut self.network)?;
+            let mut changed = self.links.refresh(&mut self.network)?;
             if !changed.is_empty() {
                 if let Err(e) = self.virtual_macs.make(&mut self.network, &self.links, &self.settings) {
                     tracing::error!("{e}");
                 }
+                changed.extend(self.links.refresh(&mut self.network)?);
                 self.virtual_macs.keep_up(&mut self.network, &self.links);
                 self.open_sockets(None)?;
                 self.tell_links(changed);
@@ -311,7 +312,15 @@ impl Thread {
                 self.router.handle(now, Input::Source { interface: &name, is_ipv6, address });
             }
             self.router.handle(now, Input::Interface { name: &name, up: known.up });
-            for &address in before.addresses.difference(&known.addresses) {
+            let mut lost: BTreeSet<IpAddr> = before.addresses.difference(&known.addresses).copied().collect();
+            if known.index != before.index {
+                // One that was made anew has none of them, whatever was seen of the one before.
+                let own = self.settings.instances.iter().filter(|one| one.virtual_interface().as_ref() == Some(&name));
+                lost.extend(
+                    own.flat_map(|one| all(one).filter(|own| one.is_at_virtual_mac(own))).map(|own| own.address),
+                );
+            }
+            for address in lost {
                 self.router.handle(now, Input::AddressLost { interface: &name, address });
             }
             self.act();

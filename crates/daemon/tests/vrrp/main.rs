@@ -13,3 +13,4 @@ mod peer;
 mod routes;
 mod telling;
 mod tracking;
+mod virtual_mac;

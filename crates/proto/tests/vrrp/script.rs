@@ -2,6 +2,7 @@
 
 use relvs_model::vrrp::{
     InitialState, Instance, Settings, SyncGroup, TrackSource, Tracked, Unicast, UnicastPeer, Version, VirtualAddress,
+    VirtualMac,
 };
 use relvs_proto::vrrp::{
     Action, Command, Datagram, Input, Outcome, Router,
@@ -89,6 +90,7 @@ fn instance(words: &str) -> Instance {
             "garp-interval" => instance.announcements.garp_interval_ms = ms(value),
             "track" => instance.track = value.split(',').map(tracked).collect(),
             "untracked" => instance.dont_track_primary = true,
+            "virtual-mac" => instance.virtual_mac = Some(VirtualMac::default()),
             "arbiter" => instance.arbiter = Some(tracked(value).source),
             "tell-priorities" => instance.notify.priority_changes = true,
             other => panic!("`{other}` is no setting of a router"),
@@ -186,6 +188,9 @@ impl Run {
             }
             ["claim", address] => {
                 handle(Input::Claimed { interface: "eth0", address: number(address), by: [2, 0, 0, 0, 0, 9] });
+            }
+            ["claim", address, "virtual-mac"] => {
+                handle(Input::Claimed { interface: "eth0", address: number(address), by: [0, 0, 0x5e, 0, 1, 51] });
             }
             ["lost", address] => handle(Input::AddressLost { interface: "eth0", address: number(address) }),
             ["failover", name] => return self.command(at, name, Command::FailOver),
