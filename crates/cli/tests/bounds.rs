@@ -1,7 +1,8 @@
 //! Files made to cost time or memory without end: as commands read them, with no more address space than is given to
 //! each, and within a time. No privilege is needed.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic")]
+#![allow(clippy::print_stdout, reason = "a test says what it measured")]
 
 use std::{
     fs,

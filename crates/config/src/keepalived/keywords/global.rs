@@ -2,7 +2,7 @@
 
 use super::{Keyword, differs, gone, ignored, obsolete, why, works};
 
-const STATIC: &str = "static addresses and routes are the system's own matter: systemd-networkd, ifupdown or netplan";
+const STATIC: &str = "keepalived sets these while it runs; let systemd-networkd, ifupdown or netplan do it instead";
 const NAMESPACE: &str = "`keepalived -s NAME`, or `nsenter --net=/run/netns/NAME relvs run`, runs it there";
 
 pub(super) const TOP: &[Keyword] = &[
