@@ -15,6 +15,8 @@ pub(crate) enum Answer {
     Refused(String),
     /// The packet went to a server.
     Server { number: u8, way: Way, port: u16 },
+    /// The packet went to a server inside another: that one, byte by byte, less what may be any value.
+    Inside { number: u8, packet: String },
     /// A server's packet went to the client, from this address and port: the service's, if it was translated.
     Client(SocketAddr),
     /// An ICMP error, as "port unreachable".
@@ -100,6 +102,7 @@ impl fmt::Display for Answer {
             Answer::Done => f.write_str("done"),
             Answer::Refused(text) => write!(f, "refused: {text}"),
             Answer::Server { number, way, port } => write!(f, "to server {number} by {way:?}, port {port}"),
+            Answer::Inside { number, packet } => write!(f, "to server {number} inside another packet: {packet}"),
             Answer::Client(from) => write!(f, "to the client, from {from}"),
             Answer::Unreachable => f.write_str("port unreachable"),
             Answer::Icmp(kind, code) => write!(f, "ICMP type {kind} code {code}"),

@@ -424,7 +424,7 @@ impl<S: Taker> Director<S> {
         };
         let hop = self.hops.take(&self.side, neighbour, 1500).unwrap();
         let overhead = destination::overhead(record.method, server.is_ipv6());
-        let dip = words(crate::case::server(server.is_ipv6(), 0));
+        let dip = words(crate::case::director(server.is_ipv6()));
         write_destination(&self.side, number, &Destination { mtu: 1500 - overhead, hop, dip, ..*record });
     }
 

@@ -2,7 +2,9 @@
 //! what DR and TUN do to ports, and never asks whether a command makes sense.
 
 use relvs_control::Desired;
-use relvs_model::{Method, Netmask, Persistence, Protocol, SchedulerFlags, Server, Service, ServiceKey, Timeouts};
+use relvs_model::{
+    Method, Netmask, Persistence, Protocol, SchedulerFlags, Server, Service, ServiceKey, Timeouts, Tunnel,
+};
 use std::{
     net::{IpAddr, SocketAddr},
     sync::Arc,
@@ -57,6 +59,7 @@ struct Said {
     one_packet: bool,
     real: Option<(IpAddr, Option<u16>)>,
     method: Method,
+    tunnel: Tunnel,
     weight: u32,
     upper: u32,
     lower: u32,
@@ -72,6 +75,7 @@ fn read(words: &[&str]) -> Said {
         one_packet: false,
         real: None,
         method: Method::Dr,
+        tunnel: Tunnel::Ipip,
         weight: 1,
         upper: 0,
         lower: 0,
@@ -105,6 +109,24 @@ fn read(words: &[&str]) -> Said {
             "-m" => said.method = Method::Nat,
             "-g" => said.method = Method::Dr,
             "-i" => said.method = Method::Tun,
+            "--tun-type" => {
+                said.tunnel = match value() {
+                    "gre" => Tunnel::Gre { checksum: false },
+                    "gue" => Tunnel::Gue { port: 0, checksum: false },
+                    _ => Tunnel::Ipip,
+                };
+            }
+            "--tun-port" => {
+                if let Tunnel::Gue { port, .. } = &mut said.tunnel {
+                    *port = value().parse().unwrap();
+                }
+            }
+            "--tun-csum" => {
+                if let Tunnel::Gue { checksum, .. } | Tunnel::Gre { checksum } = &mut said.tunnel {
+                    *checksum = true;
+                }
+            }
+            "--tun-nocsum" => {}
             "-w" => said.weight = value().parse().unwrap(),
             "-x" => said.upper = value().parse().unwrap(),
             "-y" => said.lower = value().parse().unwrap(),
@@ -135,6 +157,7 @@ impl Said {
         let (address, port) = self.real.unwrap();
         let port = if self.method == Method::Nat { port.unwrap_or(self.key.port()) } else { self.key.port() };
         let (upper_threshold, lower_threshold) = (self.upper, self.lower);
-        Server { upper_threshold, lower_threshold, ..Server::new(address, port, self.weight, self.method) }
+        let tunnel = self.tunnel;
+        Server { tunnel, upper_threshold, lower_threshold, ..Server::new(address, port, self.weight, self.method) }
     }
 }

@@ -1,6 +1,7 @@
 //! Cases that are about something: times, associations, the director as its own server, and the differences that are
 //! meant. They are numbered behind the generated ones.
 
+use crate::frame::GUE_PORT;
 use crate::{
     allowed::{EDIT_WITHOUT_CHANGE, LOCAL_HALF_SEEN, METHOD_CHANGE, TIMEOUTS_AT_ONCE},
     case::{
@@ -24,6 +25,7 @@ pub(crate) fn all() -> Vec<Named> {
     for six in [false, true] {
         all.extend(times(six));
         all.extend(associations(six));
+        all.extend(tunnels(six));
     }
     all.extend(overloads());
     all.push(overhead());
@@ -245,6 +247,33 @@ fn times(six: bool) -> Vec<Story> {
             .look()
             .statistics(),
     );
+    all
+}
+
+/// Every kind of tunnel, to servers of both families.
+fn tunnels(six: bool) -> Vec<Story> {
+    let gue = format!("--tun-type gue --tun-port {GUE_PORT}");
+    let kinds = [
+        "--tun-type ipip".to_owned(),
+        "--tun-type gre --tun-nocsum".to_owned(),
+        "--tun-type gre --tun-csum".to_owned(),
+        format!("{gue} --tun-nocsum"),
+        format!("{gue} --tun-csum"),
+    ];
+    let mut all = Vec::new();
+    for other in [false, true] {
+        for kind in &kinds {
+            for (protocol, sent) in [(TCP, Sent::Segment(SYN)), (UDP, Sent::Datagram), (SCTP, Sent::Chunk(INIT))] {
+                let family = if other { "the other" } else { "its" };
+                let story =
+                    Story::new(&format!("tunnel {kind} {family} family {protocol}"), six, protocol).has("-s rr");
+                let to = endpoint(server(six != other, 3), 80);
+                let line = format!("-a {} -r {to} -i {kind}", story.service());
+                let story = story.command(&line).client(1000, sent).client(1001, sent);
+                all.push(if protocol == TCP { story.client(1000, Sent::Segment(PSH | ACK)) } else { story });
+            }
+        }
+    }
     all
 }
 

@@ -267,4 +267,37 @@ mod tests {
         assert_eq!(wrap(&SYN, Tunnel::Ipip, ip("10.0.0.1"), ip("2001:db8::2")), None);
         assert_eq!(ethernet([1; 6], [2; 6], &SYN)[12..14], [8, 0]);
     }
+
+    #[test]
+    fn every_tunnel_has_its_headers_and_checksums() {
+        for (from, to) in [("10.0.0.1", "10.0.0.2"), ("2001:db8::1", "2001:db8::2")] {
+            let (from, to) = (ip(from), ip(to));
+            let outer = if from.is_ipv4() { 20 } else { 40 };
+            for (text, carried, between) in [
+                ("ipip", IPV4_IN, 0),
+                ("gre", GRE, 4),
+                ("gre+checksum", GRE, 8),
+                ("gue:6080", UDP, 12),
+                ("gue:6080+checksum", UDP, 12),
+            ] {
+                let packet = wrap(&SYN, text.parse().unwrap(), from, to).unwrap();
+                let head = head(&packet).unwrap();
+                assert_eq!((head.source, head.destination, head.protocol), (from, to, carried), "{text}");
+                assert_eq!((head.at, head.end), (outer, packet.len()), "{text}");
+                let body = &packet[outer..];
+                assert_eq!(body[between..], SYN, "{text}");
+                let pseudo = addresses(from) + addresses(to) + u64::from(UDP) + body.len() as u64;
+                match text {
+                    "gre" => assert_eq!(body[..4], [0, 0, 8, 0]),
+                    "gre+checksum" => assert_eq!((&body[..4], fold(sum(body))), (&[0x80, 0, 8, 0][..], 0xffff)),
+                    "gue:6080" => assert_eq!((word(body, 2), word(body, 6)), (Some(6080), Some(0))),
+                    "gue:6080+checksum" => {
+                        assert_eq!((&body[8..12], fold(pseudo + sum(body))), (&[0, 4, 0, 0][..], 0xffff));
+                        assert_eq!(word(body, 4).map(usize::from), Some(body.len()));
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
 }
