@@ -12,7 +12,7 @@ use relvs_lab::{Lab, Process, Shape, Topology};
 use relvs_model::Method;
 
 use super::{One, SLOW, instance_every};
-use crate::bed::{PATIENCE, RELVS, lab, succeeded, until};
+use crate::bed::{PATIENCE, RELVS, lab, succeeded, text, until};
 use crate::configuration;
 
 /// New connections a second.
@@ -34,10 +34,10 @@ struct Pair {
 }
 
 impl Pair {
-    /// Both run, and the first is master.
-    fn start(topology: Topology, method: Method, every: &str) -> Option<Self> {
+    /// Both run, and the first is master. The VIP is of this family.
+    fn start(topology: Topology, method: Method, every: &str, family: fn(&IpAddr) -> bool) -> Option<Self> {
         let lab = lab(&Shape::new(topology).directors(2).servers(2))?;
-        let [vip, _] = <[IpAddr; 2]>::from(lab.plan().vip(0));
+        let vip = <[IpAddr; 2]>::from(lab.plan().vip(0)).into_iter().find(family)?;
         let nginx = lab.servers().map(|node| nginx_server(&lab, node, 80, &[]).unwrap()).collect();
         let serve = |name: &str| Serve::new(name).http(81);
         let servers = lab.servers().map(|node| Server::start(node, serve(node.name())).unwrap()).collect();
@@ -75,7 +75,10 @@ impl Pair {
         let mut text = "[ipvs]\nsloppy_tcp = 1\nnat_icmp_send = 1\n".to_owned();
         for port in [80, 81] {
             let method = self.method;
-            let lines = format!("listen = \"{}:{port}/tcp\"\nscheduler = \"mh\"\nmethod = \"{method}\"", self.vip);
+            let lines = format!(
+                "listen = \"{}/tcp\"\nscheduler = \"mh\"\nmethod = \"{method}\"",
+                SocketAddr::new(self.vip, port)
+            );
             text += &configuration::section(&self.lab, self.vip, &lines, &[("s1", ""), ("s2", "")]);
         }
         let more = format!("priority = {priority}\ntrack = [{{ health = \"data-path\" }}]");
@@ -114,6 +117,17 @@ impl Pair {
         let running = running.start(self.lab.client().unwrap()).unwrap();
         running.wait_for(1, PATIENCE).unwrap();
         running
+    }
+
+    /// The other hears no adverts, and is heard: as behind a switch that drops them one way.
+    fn deafen(&self, deaf: bool) {
+        let mut rules = "table inet deaf {}\ndelete table inet deaf\n".to_owned();
+        if deaf {
+            rules +=
+                "table inet deaf {\n chain c {\n  type filter hook input priority 0;\n  meta l4proto 112 drop\n }\n}\n";
+        }
+        let file = self.lab.write_file("deaf.nft", &rules).unwrap().display().to_string();
+        self.other.node.check("nft", ["-f", &file]).unwrap();
     }
 
     /// How long nobody answers at the VIP, from now on.
@@ -164,21 +178,64 @@ fn nothing_is_lost(mut pair: Pair) {
 
 #[test]
 fn nothing_is_lost_by_direct_routing() {
-    if let Some(pair) = Pair::start(Topology::OneArmed, Method::Dr, super::QUICK) {
+    if let Some(pair) = Pair::start(Topology::OneArmed, Method::Dr, super::QUICK, IpAddr::is_ipv4) {
         nothing_is_lost(pair);
     }
 }
 
 #[test]
+fn nothing_is_lost_over_ipv6() {
+    let Some(mut pair) = Pair::start(Topology::OneArmed, Method::Dr, super::QUICK, IpAddr::is_ipv6) else { return };
+    let load = pair.load();
+    Pair::go_on(&load);
+    assert!(pair.one.director.terminate().unwrap().success());
+    until("the other has taken over", || pair.is_with_other());
+    Pair::go_on(&load);
+    pair.one.director.start().unwrap();
+    until("the first is master again", || pair.is_with_first());
+    Pair::go_on(&load);
+    pair.one.director.kill().unwrap();
+    until("the other has taken over", || pair.other.has(pair.vip));
+    Pair::go_on(&load);
+    let report = load.stop().unwrap();
+    assert_eq!(report.failed(), 0, "{report}");
+}
+
+#[test]
+fn two_masters_are_said_and_the_higher_priority_remains() {
+    let Some(pair) = Pair::start(Topology::OneArmed, Method::Dr, super::QUICK, IpAddr::is_ipv4) else { return };
+    let load = pair.load();
+    Pair::go_on(&load);
+    pair.deafen(true);
+    until("both are master", || pair.one.has(pair.vip) && pair.other.has(pair.vip));
+    let says = |what: &str| {
+        let conditions = pair.one.client().vrrp().unwrap().instances.remove(0).conditions;
+        conditions.iter().any(|condition| condition.kind.name() == what)
+    };
+    until("the first says that there are two", || says("two-masters"));
+    until("and that another has its address", || says("claimed-by-other"));
+    let page = pair.one.director.relvs(["vrrp", "status"]).unwrap();
+    assert!(text(&page.stdout).contains("  WRONG      "), "{page:?}");
+    let scrape = pair.one.metrics();
+    assert!(scrape.contains("relvs_vrrp_wrong{router=\"web\",what=\"two_masters\"} 1\n"), "{scrape}");
+    // Whoever is asked forwards to the same server.
+    Pair::go_on(&load);
+    pair.deafen(false);
+    until("the first alone is master", || pair.is_with_first());
+    Pair::go_on(&load);
+    println!("{}", load.stop().unwrap());
+}
+
+#[test]
 fn nothing_is_lost_by_address_translation() {
-    if let Some(pair) = Pair::start(Topology::TwoArmed, Method::Nat, super::QUICK) {
+    if let Some(pair) = Pair::start(Topology::TwoArmed, Method::Nat, super::QUICK, IpAddr::is_ipv4) {
         nothing_is_lost(pair);
     }
 }
 
 #[test]
 fn a_machine_that_dies_is_replaced_after_three_adverts() {
-    let Some(mut pair) = Pair::start(Topology::OneArmed, Method::Dr, super::QUICK) else { return };
+    let Some(mut pair) = Pair::start(Topology::OneArmed, Method::Dr, super::QUICK, IpAddr::is_ipv4) else { return };
     // Three intervals and the skew, and three times as long on a busy machine.
     for (every, promised) in [(super::QUICK, 400), (SLOW, 4_000)] {
         pair.configure(every);
