@@ -29,16 +29,17 @@ const fn kind(name: &'static str, version: Version, interval_ms: u32) -> Kind {
     Kind { name, version, is_ipv6: false, unicast: false, password: false, virtual_mac: false, interval_ms }
 }
 
+/// Intervals are long: where one process is not run for a second, the other must not take over.
 const KINDS: [Kind; 9] = [
     kind("version 2", Version::V2, 1_000),
     Kind { password: true, ..kind("version 2 with a password", Version::V2, 1_000) },
     Kind { password: true, unicast: true, ..kind("version 2, unicast, with a password", Version::V2, 1_000) },
-    kind("version 3", Version::V3, 200),
-    Kind { unicast: true, ..kind("version 3, unicast", Version::V3, 200) },
-    Kind { is_ipv6: true, ..kind("version 3 over IPv6", Version::V3, 200) },
-    Kind { is_ipv6: true, unicast: true, ..kind("version 3 over IPv6, unicast", Version::V3, 200) },
+    kind("version 3", Version::V3, 900),
+    Kind { unicast: true, ..kind("version 3, unicast", Version::V3, 900) },
+    Kind { is_ipv6: true, ..kind("version 3 over IPv6", Version::V3, 900) },
+    Kind { is_ipv6: true, unicast: true, ..kind("version 3 over IPv6, unicast", Version::V3, 900) },
     Kind { virtual_mac: true, ..kind("version 2 with a virtual MAC", Version::V2, 1_000) },
-    Kind { virtual_mac: true, is_ipv6: true, ..kind("version 3 over IPv6 with a virtual MAC", Version::V3, 200) },
+    Kind { virtual_mac: true, is_ipv6: true, ..kind("version 3 over IPv6 with a virtual MAC", Version::V3, 900) },
 ];
 
 impl Kind {

@@ -8,8 +8,8 @@ use relvs_model::Method;
 use std::net::IpAddr;
 
 /// A virtual router's lines.
-fn lines(interval: &str, addresses: &str) -> String {
-    format!(" use_vmac\n version 3\n advert_int {interval}\n virtual_ipaddress {{\n{addresses} }}\n")
+fn lines(addresses: &str) -> String {
+    format!(" use_vmac\n version 3\n advert_int 1\n virtual_ipaddress {{\n{addresses} }}\n")
 }
 
 /// Whatever a machine hears of who has an address.
@@ -45,7 +45,7 @@ fn network(bed: &Bed, interface: &str) -> (String, Vec<String>) {
 fn a_dr_pair_with_keepalived() {
     let conf = |bed: &Bed| {
         let (vip, interface) = (bed.vips[0], interface(bed, 0));
-        let lines = lines("0.5", &format!(" {vip}/24\n"));
+        let lines = lines(&format!(" {vip}/24\n"));
         format!("{GLOBAL}{}{}", instance("VI_1", &interface, 51, &lines), service(bed, vip, "DR"))
     };
     let Some(mut pair) = Pair::new(&Shape::new(Topology::OneArmed).servers(2), Method::Dr, conf) else { return };
@@ -83,7 +83,7 @@ fn a_dr_pair_with_keepalived() {
 fn a_nat_pair_of_two_relvs_with_the_servers_gateway() {
     let conf = |bed: &Bed| {
         let (vip, outside, inside) = (bed.vips[0], interface(bed, 0), interface(bed, 1));
-        let of = |address: IpAddr| lines("0.3", &format!(" {address}/24\n")) + " nopreempt\n";
+        let of = |address: IpAddr| lines(&format!(" {address}/24\n")) + " nopreempt\n";
         format!(
             "{GLOBAL}vrrp_sync_group G {{\n group {{\n OUT\n IN\n }}\n}}\n{}{}{}",
             instance("OUT", &outside, 51, &of(vip)),
@@ -123,7 +123,7 @@ fn a_nat_pair_of_two_relvs_with_the_servers_gateway() {
 fn ipv6_with_keepalived() {
     let conf = |bed: &Bed| {
         let (vip, interface) = (bed.vips[1], interface(bed, 0));
-        let lines = lines("0.5", &format!(" fe80::51/64\n {vip}/64\n"));
+        let lines = lines(&format!(" fe80::51/64\n {vip}/64\n"));
         format!("{GLOBAL}{}{}", instance("VI_6", &interface, 51, &lines), service(bed, vip, "DR"))
     };
     let Some(mut pair) = Pair::new(&Shape::new(Topology::OneArmed).servers(2), Method::Dr, conf) else { return };
