@@ -63,13 +63,14 @@ impl Routers {
                 );
             }
         };
+        let counts = voice.counts();
         let told = move |notification: &Notification| {
             tracing::info!("virtual router: {notification}");
             if let Some(event) = notification.to_event() {
                 voice.tell(event);
             }
         };
-        (self.running, self.began) = (Some(Vrrp::start_with(settings, told, answers)?), SystemTime::now());
+        (self.running, self.began) = (Some(Vrrp::start_counted(settings, told, answers, counts)?), SystemTime::now());
         Ok(())
     }
 

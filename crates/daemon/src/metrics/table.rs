@@ -212,7 +212,7 @@ families! {
     "relvs_probes_late_seconds_total" Counter &[], "By how much all probes began later than planned, summed up.",
         Whole(|s, to| to(&[], s.checked.probes.lateness.as_secs_f64()));
     "relvs_notifications_total" Counter &["to", "result"],
-        "Events that were told, by way (script, fifo, mail, webhook): sent, failed after all attempts, dropped because too many waited.",
+        "Events that were told, of servers and of virtual routers, by way (script, fifo, mail, webhook): sent, failed after all attempts, dropped because too many waited.",
         Whole(notifications);
 
     "relvs_vrrp_info" Gauge &["router", "interface", "vrid"], "A virtual router; the value is always 1.",

@@ -15,6 +15,7 @@ mod thread;
 mod track;
 mod virtual_mac;
 
+use crate::health::notify::counts::Counts;
 use line::Line;
 use relvs_model::vrrp::{Settings, Status, TrackSource};
 use relvs_proto::vrrp::{Command, Notification, Outcome, Refused};
@@ -74,6 +75,7 @@ type Hear = dyn FnMut(&Notification) + Send;
 struct Hearer {
     told: Arc<Mutex<Hear>>,
     answers: Answers,
+    counts: Counts,
 }
 
 impl Hearer {
@@ -115,8 +117,18 @@ impl Vrrp {
         told: impl FnMut(&Notification) + Send + 'static,
         answers: impl Fn(u32, bool, u8, bool) + Send + Sync + 'static,
     ) -> Result<Vrrp, Error> {
+        Self::start_counted(settings, told, answers, Counts::default())
+    }
+
+    /// The same; whom scripts and the FIFO have told is counted there.
+    pub(crate) fn start_counted(
+        settings: &Settings,
+        told: impl FnMut(&Notification) + Send + 'static,
+        answers: impl Fn(u32, bool, u8, bool) + Send + Sync + 'static,
+        counts: Counts,
+    ) -> Result<Vrrp, Error> {
         check(settings)?;
-        let hearer = Hearer { told: Arc::new(Mutex::new(told)), answers: Arc::new(answers) };
+        let hearer = Hearer { told: Arc::new(Mutex::new(told)), answers: Arc::new(answers), counts };
         Ok(Vrrp { running: Running::begin(settings, &hearer)?, hearer, restarts: 0 })
     }
 
@@ -181,7 +193,7 @@ impl Running {
         let wake = Arc::new(wake.map_err(|e| Error::socket("open an eventfd", e))?);
         let (requests, received) = mpsc::channel();
         // Opened here, so that what is not allowed is told to the caller.
-        let teller = Teller::start(settings)?;
+        let teller = Teller::start(settings, hearer.counts.clone())?;
         let (told, answers) = (hearer.clone(), hearer.answers.clone());
         let told = Box::new(move |notification: &Notification| told.hear(notification));
         let mut inside = Thread::open(settings, wake.clone(), received, told, teller.voice(), answers)?;

@@ -5,7 +5,12 @@
 //! beside each other. One that hangs holds up its own row alone, for its time.
 
 use super::Error;
-use crate::health::notify::{fifo::Fifo, scripts::Scripts, words};
+use crate::health::notify::{
+    counts::{Counts, Way},
+    fifo::Fifo,
+    scripts::Scripts,
+    words,
+};
 use relvs_model::vrrp::{Notify, Settings};
 use relvs_proto::vrrp::Notification;
 use std::{sync::Arc, thread, time::Duration};
@@ -47,15 +52,15 @@ pub(super) struct Teller {
 }
 
 impl Teller {
-    /// Begins. The FIFO is made, if one is named.
-    pub(super) fn start(settings: &Settings) -> Result<Self, Error> {
+    /// Begins. The FIFO is made, if one is named. Who was told is counted here.
+    pub(super) fn start(settings: &Settings, counts: Counts) -> Result<Self, Error> {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(BLOCKING_MAX).build();
         let runtime = runtime.map_err(|e| Error::socket("start a thread", e))?;
         let (orders, taken) = mpsc::unbounded_channel();
         let settings = settings.clone();
         let run = move || {
-            runtime.block_on(serve(settings, taken));
+            runtime.block_on(serve(settings, taken, counts));
             // Scripts that run still are killed with this.
             runtime.shutdown_background();
         };
@@ -88,10 +93,10 @@ impl Drop for Teller {
 /// Whose script it is: a group or an instance, its name, and whether it is that for any change.
 type Row = (bool, Arc<str>, bool);
 
-async fn serve(settings: Settings, mut orders: UnboundedReceiver<Order>) {
+async fn serve(settings: Settings, mut orders: UnboundedReceiver<Order>, counts: Counts) {
     let mut fifo = settings.fifo.clone().map(Fifo::new);
     let (mut settings, mut former) = (settings, Settings::default());
-    let mut scripts: Scripts<Row> = Scripts::default();
+    let mut scripts: Scripts<Row> = Scripts::counted(counts.clone());
     loop {
         tokio::select! {
             order = orders.recv() => match order {
@@ -105,7 +110,7 @@ async fn serve(settings: Settings, mut orders: UnboundedReceiver<Order>) {
                 }
                 Some(Order::Tell(said)) => {
                     if let Some(fifo) = &mut fifo {
-                        fifo.write(&said.to_string());
+                        counts.add(Way::Fifo, fifo.write(&said.to_string()), 1);
                     }
                     if let Some(notify) = who(&settings, &said).or_else(|| who(&former, &said)) {
                         run(&mut scripts, notify, &said);
@@ -139,5 +144,30 @@ fn run(scripts: &mut Scripts<Row>, notify: &Notify, said: &Notification) {
         let mut script = script.clone();
         script.command.extend(said.arguments());
         scripts.tell(row(true), script, environment);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use relvs_model::{health::Script, vrrp::Instance};
+    use relvs_proto::vrrp::Event;
+
+    #[test]
+    fn whom_scripts_told_is_counted_with_those_of_checks() {
+        let script = |program: &str| Some(Script::new(vec![program.to_owned()]));
+        let notify = Notify { master: script("/bin/true"), any: script("/bin/false"), ..Notify::default() };
+        let instance = Instance { name: "web".into(), notify, ..Instance::default() };
+        let settings = Settings { instances: vec![instance], ..Settings::default() };
+        let counts = Counts::default();
+        let teller = Teller::start(&settings, counts.clone()).unwrap();
+        teller.voice().tell(&told());
+        // It ends when all has been told.
+        drop(teller);
+        assert!(counts.figures().0.contains(&("script", [1, 1, 0])), "{:?}", counts.figures());
+    }
+
+    fn told() -> Notification {
+        Notification { group: false, name: "web".into(), event: Event::Master, priority: 100, mail: false }
     }
 }

@@ -31,14 +31,14 @@ pub(crate) struct Counts(Arc<[[AtomicU64; 3]; 4]>);
 
 impl Counts {
     /// So many more.
-    pub(super) fn add(&self, way: Way, fate: Fate, number: usize) {
+    pub(crate) fn add(&self, way: Way, fate: Fate, number: usize) {
         if let Some(count) = self.0.get(way as usize).and_then(|fates| fates.get(fate as usize)) {
             count.fetch_add(number as u64, Relaxed);
         }
     }
 
     /// All of them.
-    pub(super) fn figures(&self) -> Told {
+    pub(crate) fn figures(&self) -> Told {
         let names = ["script", "fifo", "mail", "webhook"].into_iter().zip(self.0.iter());
         Told(names.map(|(name, fates)| (name, fates.each_ref().map(|count| count.load(Relaxed)))).collect())
     }

@@ -3,7 +3,7 @@
 //! On a thread of its own. Each of those who are told has a bounded queue, so one that hangs, fails or is slow harms neither the
 //! others nor the director; what it loses is counted and said. Events about one server or service are told in order.
 
-mod counts;
+pub(crate) mod counts;
 pub(crate) mod fifo;
 mod mail;
 mod outlet;
@@ -78,7 +78,7 @@ impl Notifier {
 
     /// Another who may tell of events, from any thread.
     pub fn voice(&self) -> Voice {
-        Voice(self.orders.clone())
+        Voice(self.orders.clone(), self.counts.clone())
     }
 
     /// Tells of an event: the script that its server or service names, and all who are told of everything. Returns at once.
@@ -108,9 +108,14 @@ impl Notifier {
 
 /// Tells of events. When the [`Notifier`] has ended nobody hears it.
 #[derive(Clone, Debug)]
-pub struct Voice(UnboundedSender<Order>);
+pub struct Voice(UnboundedSender<Order>, Counts);
 
 impl Voice {
+    /// Where it is counted who was told, for those who tell by themselves.
+    pub(crate) fn counts(&self) -> Counts {
+        self.1.clone()
+    }
+
     /// Tells all who are told of everything. Returns at once.
     pub fn tell(&self, event: Event) {
         let _ = self.0.send(Order::Tell(event, None));

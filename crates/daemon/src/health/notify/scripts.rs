@@ -37,7 +37,7 @@ impl<S> Default for Scripts<S> {
 
 impl<S> Scripts<S> {
     /// Counted here.
-    pub(super) fn counted(counts: Counts) -> Self {
+    pub(crate) fn counted(counts: Counts) -> Self {
         Scripts { counts, programs: Arc::default(), running: JoinSet::new(), waiting: HashMap::new() }
     }
 }
