@@ -178,6 +178,9 @@ impl fmt::Display for Report {
                 (why, ..) => writeln!(f, "{name:<34} {flows:>10} {}", why.as_deref().unwrap_or("not measured"))?,
             }
         }
+        if self.services.is_empty() {
+            return Ok(());
+        }
         writeln!(
             f,
             "\n{:<34} {:>10} {:>7} {:>7} {:>8}",
