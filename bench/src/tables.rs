@@ -156,10 +156,12 @@ fn install_service(side: &impl Side, case: &Case) -> Result<()> {
     let image = Half {
         entries: Entries { multiplier: MULTIPLIER, four: &four, six: &six },
         services: &[service.pack()],
+        limits: &[],
         bands: &[service::band(round, ring, slots)],
         rings: &rings,
         rules: &[],
         switch: active::REUSE | if nat { active::NAT } else { 0 },
+        drop_rate: 0,
     };
     install(side, &image, Before::Unknown);
     Ok(())

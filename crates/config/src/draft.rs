@@ -66,6 +66,7 @@ pub(crate) struct ServiceDraft {
     pub(crate) tunnel: Given<Tunnel>,
     pub(crate) persistence: Given<PersistenceDraft>,
     pub(crate) one_packet: Given<bool>,
+    pub(crate) new_flows: Given<u32>,
     pub(crate) servers: Vec<ServerDraft>,
     /// What it does by its servers' health.
     pub(crate) health: Option<ServiceHealth>,

@@ -53,7 +53,8 @@ pub(crate) fn accept(drafts: Vec<ServiceDraft>, lines: &Lines<'_>, report: &mut 
         let (servers, places): (Vec<Server>, Vec<Span>) = servers.into_iter().unzip();
         let health = checked::service(&draft, sorry, &servers);
         let scheduler = draft.scheduler;
-        let service = Service { key, scheduler, flags, persistence, one_packet, health, servers };
+        let new_flows_per_second = draft.new_flows.or(0).unwrap_or(0);
+        let service = Service { key, scheduler, flags, persistence, one_packet, new_flows_per_second, health, servers };
         accepted.push(Accepted { service, place, servers: places });
     }
     accepted

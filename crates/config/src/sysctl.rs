@@ -3,9 +3,8 @@
 /// Why a setting does nothing, whatever its value; none for those that act.
 pub(crate) fn does_nothing(name: &str) -> Option<&'static str> {
     let why = match name {
-        "amemthresh" | "am_droprate" | "drop_entry" | "drop_packet" => {
-            "a flood displaces only half-open flows here, so nothing has to be dropped at random"
-        }
+        "amemthresh" => "tables take no more memory than they were made with",
+        "drop_entry" => "a full table of half-open flows gives up its oldest by itself",
         "secure_tcp" => "a flood displaces only half-open flows here, so the usual states do",
         "backup_only" => "there is no sync daemon yet that could be a backup's",
         "sync_persist_mode"
@@ -50,6 +49,8 @@ mod tests {
             "schedule_icmp",
             "sloppy_sctp",
             "sloppy_tcp",
+            "am_droprate",
+            "drop_packet",
         ];
         assert_eq!(acting, expected);
     }

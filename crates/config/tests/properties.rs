@@ -244,6 +244,7 @@ struct Draft {
     /// Timeout and netmask.
     persistence: Option<(u32, u32)>,
     one_packet: bool,
+    new_flows: u32,
     /// Method, port, weight and thresholds.
     servers: BTreeMap<u8, (Method, u16, u32, (u32, u32))>,
 }
@@ -268,6 +269,7 @@ impl Draft {
                 netmask: if key.is_ipv4() { Netmask::V4(mask.into()) } else { Netmask::V6((mask % 128) as u8 + 1) },
             }),
             one_packet: self.one_packet && matches!(key.protocol(), Some(Protocol::Udp) | None),
+            new_flows_per_second: self.new_flows,
             ..Service::new(key, self.scheduler, servers.collect())
         }
     }
@@ -279,11 +281,12 @@ prop_compose! {
         flags in 0..8u8,
         persistence in prop::option::of((seconds(), any::<u32>())),
         one_packet in any::<bool>(),
+        new_flows in prop_oneof![Just(0), any::<u32>()],
         servers in prop::collection::btree_map(1..200u8, (
             prop::sample::select(&Method::ALL[..]), 1u16.., 0..=i32::MAX as u32, (0..9u32, 0..=i32::MAX as u32),
         ), 0..5),
     ) -> Draft {
-        Draft { scheduler, flags, persistence, one_packet, servers }
+        Draft { scheduler, flags, persistence, one_packet, new_flows, servers }
     }
 }
 
@@ -332,6 +335,9 @@ fn written(state: &State) -> String {
             }
         };
         let _ = writeln!(text, "scheduler = \"{}\"\none_packet = {}", service.scheduler, service.one_packet);
+        if service.new_flows_per_second > 0 {
+            let _ = writeln!(text, "new_flows_per_second = {}", service.new_flows_per_second);
+        }
         let _ = writeln!(text, "flags = {:?}", service.flags.names(service.scheduler));
         if let Some(Persistence { timeout_s, netmask }) = service.persistence {
             let netmask = if netmask.is_ipv4() { format!("\"{netmask}\"") } else { netmask.to_string() };

@@ -13,7 +13,7 @@ use crate::{
 use relvs_core::{
     schedule::REMOVED,
     table::{
-        active,
+        active, limit,
         service::{self, BANDS},
     },
 };
@@ -33,6 +33,8 @@ pub struct Image {
     pub entries: Arc<Entries>,
     /// Services, in the order of the desired state; then those that were removed and may have flows.
     pub services: Vec<[u64; 8]>,
+    /// How many new flows those of the desired state take ([`relvs_core::table::limit`]).
+    pub limits: Vec<[u64; 4]>,
     /// Bands.
     pub bands: Vec<[u64; 2]>,
     /// Ring slots: numbers of destinations and their weights.
@@ -47,6 +49,8 @@ pub struct Image {
     pub any_port: bool,
     /// The settings as bits of the switch ([`relvs_core::table::active::SETTINGS`]).
     pub settings: u64,
+    /// One in so many packets that would open a flow is dropped, where the settings say so.
+    pub drop_rate: u32,
 }
 
 /// What is known of a service beside its configuration.
@@ -82,7 +86,13 @@ impl Image {
             .collect();
         let rules = rules::lay_out(&desired.rules, &marks, limits)?;
         let marks = !(marks.is_empty() && rules.is_empty());
-        Ok(Image { rules, marks, settings: settings::word(&desired.settings), ..Image::default() })
+        Ok(Image {
+            rules,
+            marks,
+            settings: settings::word(&desired.settings),
+            drop_rate: desired.settings.am_droprate,
+            ..Image::default()
+        })
     }
 
     /// Bands and slots that are left for a service.
@@ -96,6 +106,7 @@ impl Image {
         let bands = (&mut self.bands, half * limits.bands);
         let record = laid.add_to(record(service, known), bands, (&mut self.rings, half * limits.ring));
         self.services.push(record.pack());
+        self.limits.push(limit::of_rate(service.new_flows_per_second));
     }
 
     /// Adds so many services that are gone: packets of these must still find their destinations, to be dropped, or

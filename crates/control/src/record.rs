@@ -40,6 +40,7 @@ fn flags(service: &Service) -> u8 {
         (service.flags.has(SchedulerFlags::PORT), flag::PORT),
         (matches!(service.key, ServiceKey::Mark(_)), flag::MARK),
         (any_port, flag::ANY_PORT),
+        (service.new_flows_per_second > 0, flag::LIMITED),
     ]
     .into_iter()
     .filter(|(is, _)| *is)

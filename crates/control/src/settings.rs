@@ -15,6 +15,7 @@ pub(crate) fn word(settings: &Settings) -> u64 {
         (settings.cache_bypass != 0, active::CACHE_BYPASS),
         (settings.nat_icmp_send != 0, active::NAT_ICMP_SEND),
         (settings.schedule_icmp != 0, active::SCHEDULE_ICMP),
+        (settings.drop_packet == 3, active::DROP_PACKET),
     ]
     .into_iter()
     .filter(|(is, _)| *is)

@@ -182,4 +182,8 @@ reasons! {
     Decapsulated = "decapsulated",
     /// Dropped: the checksum of a tunnel that ends here is wrong.
     TunnelChecksum = "tunnel_checksum",
+    /// Dropped: the service takes no more new flows this second (new_flows_per_second).
+    NewFlowsLimited = "new_flows_limited",
+    /// Dropped: one in so many that would open a flow (drop_packet).
+    DropPacket = "drop_packet",
 }

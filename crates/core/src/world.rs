@@ -121,6 +121,10 @@ pub trait Tables: Sized {
     fn services6(&self, set: u32) -> Option<Self::Double>;
     /// A service.
     fn service(&self, index: u32) -> Option<Self::Line>;
+    /// How many new flows a service takes, where it has a limit: [`crate::table::limit`]. Nothing where there are none.
+    fn limit(&self, _index: u32) -> Option<Self::Half> {
+        None
+    }
     /// A band of a service's round: where it ends, where its ring begins and how long it is.
     fn band(&self, index: u32) -> Option<[u64; 2]>;
     /// A ring slot: the number of a destination (32 low), and its weight (32 high). 0: nobody's.
@@ -207,7 +211,7 @@ pub trait Tables: Sized {
     fn remember_fragment(&self, key: &[u64; 5], value: &[u64; 4]);
     /// The kinds of tunnels to this VIP that end here ([`crate::decapsulate::ends`]); 0: none.
     fn decapsulates(&self, address: [u64; 2]) -> u32;
-    /// A line of this CPU's own, for the limits of answers and events.
+    /// A line of this CPU's own, for the limits of answers, events and new flows.
     fn answers(&self) -> Option<Self::Line>;
     /// A filter of events: [`crate::table::trace`].
     fn tracing(&self, slot: u32) -> Option<Self::Line>;

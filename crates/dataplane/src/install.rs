@@ -30,6 +30,8 @@ pub struct Half<'a> {
     pub entries: Entries<'a>,
     /// Services.
     pub services: &'a [[u64; 8]],
+    /// Their limits, of all of them or of the first.
+    pub limits: &'a [[u64; 4]],
     /// Bands.
     pub bands: &'a [[u64; 2]],
     /// Ring slots.
@@ -38,6 +40,8 @@ pub struct Half<'a> {
     pub rules: &'a [[u64; 16]],
     /// Bits of the switch: what there is, and settings ([`relvs_core::table::active`]).
     pub switch: u64,
+    /// Of packets that would open a flow one in so many is dropped, where the switch says so.
+    pub drop_rate: u32,
 }
 
 /// What the half that is written has of entries, from when it was written last.
@@ -78,6 +82,7 @@ pub fn install(side: &impl Side, image: &Half<'_>, before: Before<'_>) {
         tables.fill(&image.entries);
     }
     copy(side, Area::Services, at(sizes.services), image.services);
+    copy(side, Area::Limits, at(sizes.services), image.limits);
     copy(side, Area::Bands, at(sizes.bands), image.bands);
     copy(side, Area::Rules, at(sizes.rules), image.rules);
     for (word, value) in side.area(Area::Rings)[at(sizes.ring)..].iter().zip(image.rings) {
@@ -86,6 +91,7 @@ pub fn install(side: &impl Side, image: &Half<'_>, before: Before<'_>) {
     let line = side.area(Area::Active);
     line[active::MULTIPLIER + half as usize].store(image.entries.multiplier, Release);
     line[active::RULES_OF + half as usize].store(image.rules.len() as u64, Release);
+    line[active::DROP_RATE].store(u64::from(image.drop_rate), Release);
     // Whoever traces goes on.
     let traced = line[active::SWITCH].load(Acquire) & active::TRACE;
     let switch = image.switch & !(active::SECOND | active::TRACE);

@@ -17,6 +17,8 @@ pub enum Area {
     Services6,
     /// Services, both halves.
     Services,
+    /// Limits of services' new flows, both halves.
+    Limits,
     /// Bands of rounds, both halves.
     Bands,
     /// Rings, both halves.
@@ -43,12 +45,13 @@ pub enum Area {
 
 impl Area {
     /// All of them.
-    pub const ALL: [Area; 16] = [
+    pub const ALL: [Area; 17] = [
         Area::Active,
         Area::Interfaces,
         Area::Services4,
         Area::Services6,
         Area::Services,
+        Area::Limits,
         Area::Bands,
         Area::Rings,
         Area::Destinations,
@@ -70,6 +73,7 @@ impl Area {
             Area::Services4 => "SERVICES4",
             Area::Services6 => "SERVICES6",
             Area::Services => "SERVICES",
+            Area::Limits => "LIMITS",
             Area::Bands => "BANDS",
             Area::Rings => "RINGS",
             Area::Destinations => "DESTINATIONS",
@@ -89,7 +93,7 @@ impl Area {
         match self {
             Area::Rings => 1,
             Area::Bands => 2,
-            Area::Hops | Area::Loads => 4,
+            Area::Hops | Area::Loads | Area::Limits => 4,
             Area::Active | Area::Services4 | Area::Services | Area::Destinations | Area::Trace => 8,
             Area::Interfaces | Area::Services6 | Area::Flows4 | Area::Young4 | Area::Rules => 16,
             Area::Flows6 | Area::Young6 => 32,
@@ -102,7 +106,7 @@ impl Area {
             Area::Active => 1,
             Area::Interfaces => relvs_core::table::interface::SLOTS,
             Area::Services4 | Area::Services6 => 2 * sizes.sets,
-            Area::Services => 2 * sizes.services,
+            Area::Services | Area::Limits => 2 * sizes.services,
             Area::Bands => 2 * sizes.bands,
             Area::Rings => 2 * sizes.ring,
             Area::Destinations | Area::Loads => sizes.destinations,

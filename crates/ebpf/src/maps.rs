@@ -24,6 +24,8 @@ pub static SERVICES6: Array<[u64; 16], 2, MMAPABLE> = Array::new();
 #[btf_map]
 pub static SERVICES: Array<[u64; 8], 2, MMAPABLE> = Array::new();
 #[btf_map]
+pub static LIMITS: Array<[u64; 4], 2, MMAPABLE> = Array::new();
+#[btf_map]
 pub static BANDS: Array<[u64; 2], 2, MMAPABLE> = Array::new();
 #[btf_map]
 pub static RINGS: Array<u64, 2, MMAPABLE> = Array::new();

@@ -138,6 +138,11 @@ impl Tables for Maps {
     }
 
     #[inline(always)]
+    fn limit(&self, index: u32) -> Option<Words<4>> {
+        Words::new(maps::LIMITS.get_ptr_mut(index))
+    }
+
+    #[inline(always)]
     fn band(&self, index: u32) -> Option<[u64; 2]> {
         // SAFETY: a map's value.
         maps::BANDS

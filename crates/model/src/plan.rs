@@ -88,7 +88,7 @@ pub enum ServerChange {
 }
 
 /// What is said of a service beside its servers: names and values.
-pub fn of_service(service: &Service) -> [(&'static str, String); 5] {
+pub fn of_service(service: &Service) -> [(&'static str, String); 6] {
     let flags = match service.flags.names(service.scheduler).join(",") {
         none if none.is_empty() => "none".to_owned(),
         some => some,
@@ -101,6 +101,7 @@ pub fn of_service(service: &Service) -> [(&'static str, String); 5] {
         ("persistence", persistence),
         ("netmask", netmask.map_or_else(|| "none".to_owned(), |p| p.netmask.to_string())),
         ("one packet", if service.one_packet { "yes" } else { "no" }.to_owned()),
+        ("new flows a second", service.new_flows_per_second.to_string()),
     ]
 }
 

@@ -71,12 +71,19 @@ pub struct Service {
     /// A server is chosen for each packet, and no flow remembered (ipvsadm's `-o`); for UDP.
     #[serde(default)]
     pub one_packet: bool,
+    /// It takes so many new flows a second, and drops packets of more; 0 is no limit.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub new_flows_per_second: u32,
     /// What it does by how many of its servers are up; none: nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<ServiceHealth>)]
     pub health: Option<Arc<ServiceHealth>>,
     /// Its servers, in the order in which they were added.
     pub servers: Vec<Server>,
+}
+
+fn is_none(limit: &u32) -> bool {
+    *limit == 0
 }
 
 impl Service {
@@ -88,6 +95,7 @@ impl Service {
             flags: SchedulerFlags::NONE,
             persistence: None,
             one_packet: false,
+            new_flows_per_second: 0,
             health: None,
             servers,
         }

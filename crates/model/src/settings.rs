@@ -34,8 +34,8 @@ const MOST: i64 = i32::MAX as i64;
 /// Each setting: what it means, its type, its default, and the numbers that it may be.
 macro_rules! settings {
     ($($(#[doc = $doc:literal])+ $name:ident: $type:ty = $default:expr, $range:expr;)+) => {
-        /// Every name under `net.ipv4.vs`. Those down to `sloppy_tcp` act here; the others are accepted, and
-        /// relvs-config says of each why it means nothing. Switches are 0 or 1, as in the kernel.
+        /// Every name under `net.ipv4.vs`. Those down to `sloppy_tcp` act here, and `drop_packet` with `am_droprate`;
+        /// the others are accepted, and relvs-config says of each why it means nothing. Switches are 0 or 1, as in the kernel.
         #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
         #[serde(default)]
         pub struct Settings {
@@ -105,7 +105,7 @@ settings! {
     sloppy_tcp: u32 = 0, 0..=1;
     /// Pages of memory below which the defences act by themselves.
     amemthresh: u32 = 1024, 0..=MOST;
-    /// One in so many packets is dropped by `drop_packet = 3`.
+    /// One in so many packets that would open a flow is dropped by `drop_packet = 3`.
     am_droprate: u32 = 10, 0..=MOST;
     /// Directs nothing while the backup's sync daemon runs.
     backup_only: u32 = 0, 0..=1;
@@ -119,7 +119,7 @@ settings! {
     debug_level: u32 = 0, 0..=MOST;
     /// Drops entries at random: 0 never, 1 and 2 when memory is low, 3 always.
     drop_entry: u32 = 0, 0..=3;
-    /// Drops packets: 0 never, 1 and 2 when memory is low, 3 always.
+    /// Drops one in so many packets that would open a flow: 0 never, 1 and 2 when memory is low, 3 always.
     drop_packet: u32 = 0, 0..=3;
     /// The CPUs that estimate rates; empty is the kernel's choice.
     est_cpulist: String = String::new(), 0..=0;

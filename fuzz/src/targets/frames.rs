@@ -163,10 +163,12 @@ fn director() -> Memory {
     let half = Half {
         entries: Entries { multiplier: placed.multiplier, four: &placed.four, six: &placed.six },
         services: &image.services,
+        limits: &image.limits,
         bands: &image.bands,
         rings: &image.rings,
         rules: &image.rules,
         switch: image.switch(),
+        drop_rate: image.drop_rate,
     };
     install(&side, &half, Before::Unknown);
     let found = Route::Found { interface: OUTER, destination: CLIENT_MAC, source: OUTER_MAC };

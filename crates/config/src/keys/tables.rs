@@ -192,6 +192,14 @@ pub static SERVICE: Table = Table {
             meaning: "A server is chosen for each packet, and no connection remembered; for UDP and marks.",
             since: "0.1",
         },
+        Key {
+            name: "new_flows_per_second",
+            kind: Kind::Integer { least: 1, most: u32::MAX },
+            default: Without::Words("no limit"),
+            meaning: "So many new connections a second are let through to the servers; packets of more are dropped, and counted \
+                (`new_flows_limited`).",
+            since: "0.1",
+        },
         health::SERVICE_CHECK,
         health::QUORUM,
         health::HYSTERESIS,

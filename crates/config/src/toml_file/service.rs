@@ -27,6 +27,7 @@ pub(super) fn read(section: &Section<'_>, report: &mut Report) -> ServiceDraft {
     let tunnel = tunnel::read(section, report);
     let persistence = persistence::read(section, report);
     let one_packet = section.boolean("one_packet", report);
+    let new_flows = section.integer("new_flows_per_second", report);
     let (health, sorry) = health::service(section, report);
     let checked = health::servers(section, report);
     // A warning breaks nothing.
@@ -41,6 +42,7 @@ pub(super) fn read(section: &Section<'_>, report: &mut Report) -> ServiceDraft {
         tunnel,
         persistence,
         one_packet,
+        new_flows,
         servers,
         health,
         checked,

@@ -32,6 +32,9 @@ pub(super) fn write(service: &Service, places: &[Place], page: &mut Page) {
         table.value("persistence", persisting(persistence, service.key));
     }
     table.flag("one_packet", service.one_packet);
+    if service.new_flows_per_second > 0 {
+        table.value("new_flows_per_second", service.new_flows_per_second);
+    }
     if let Some(health) = &service.health {
         self::health(health, method, service.key.port(), &mut table);
     }

@@ -181,7 +181,9 @@ fn settings_are_bits_of_the_switch() {
         }
         settings.conn_reuse_mode = 2;
     };
-    assert_eq!(word(&set), active::SETTINGS);
+    assert_eq!(word(&set), active::SETTINGS & !active::DROP_PACKET);
+    assert_eq!(word(&|settings| settings.drop_packet = 3), active::REUSE | active::DROP_PACKET);
+    assert_eq!(word(&|settings| settings.drop_packet = 2), active::REUSE);
 }
 
 #[test]

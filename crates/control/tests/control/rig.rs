@@ -41,15 +41,16 @@ pub(crate) fn weighted(scheduler: Scheduler, weights: &[u32]) -> Service {
 
 /// What a half holds, wherever its entries are, and what else is written.
 fn content(prepared: &Prepared) -> impl PartialEq + std::fmt::Debug {
-    let Image { entries, services, bands, rings, rules, nat, marks, any_port, settings } = prepared.image.clone();
+    let Image { entries, services, limits, bands, rings, rules, nat, marks, any_port, settings, drop_rate } =
+        prepared.image.clone();
     let (mut four, mut six) = (entries.four.clone(), entries.six.clone());
     // Which of several destinations stands for a NAT server's address does not matter.
     four.iter_mut().filter(|entry| entry.0 & entry::SERVER != 0).for_each(|entry| entry.1 = 0);
     six.iter_mut().filter(|entry| entry.1 & entry::SERVER != 0).for_each(|entry| entry.2 = 0);
     four.sort_unstable();
     six.sort_unstable();
-    let flags = (nat, marks, any_port, settings);
-    ((four, six, services), (bands, rings, rules), flags, prepared.destinations.clone(), prepared.plan.clone())
+    let flags = (nat, marks, any_port, settings, drop_rate);
+    ((four, six, services, limits), (bands, rings, rules), flags, prepared.destinations.clone(), prepared.plan.clone())
 }
 
 pub(crate) struct Rig {

@@ -8,13 +8,16 @@ use crate::{
     flow::{self, Found, Request, control, template},
     state::{self, sctp},
     table::{
-        active, destination, load,
+        active, destination, limit, load,
         service::{self, flag},
     },
     verdict::Reason,
     wire::{port, protocol, tcp},
     world::{Block, Tables, Zone},
 };
+
+/// Word of this CPU's own line: how many packets that open a flow are left until one is dropped.
+const LEFT: usize = 3;
 
 /// What [`Tables::open4`] and [`Tables::open6`] call: a control word, or a small number for what
 /// comes next or for a reason.
@@ -90,8 +93,28 @@ fn next<A: Family, T: Tables>(t: &T, line: T::Quadruple, switch: u64, r: &Reques
     if A::martian(r.source) {
         return Err(Reason::MartianSource);
     }
-    let service = t.service(index).ok_or(Reason::Inconsistent)?;
-    Ok(if service::has(service.load(0), flag::PERSISTENT) { flow::PERSIST } else { flow::SCHEDULE })
+    let flags = t.service(index).ok_or(Reason::Inconsistent)?.load(0);
+    if switch & active::DROP_PACKET != 0 && drops(t) {
+        return Err(Reason::DropPacket);
+    }
+    if service::has(flags, flag::LIMITED) && !limit::admits(t, index, r.now) {
+        return Err(Reason::NewFlowsLimited);
+    }
+    Ok(if service::has(flags, flag::PERSISTENT) { flow::PERSIST } else { flow::SCHEDULE })
+}
+
+/// Whether it is the turn of this packet that would open a flow to be dropped (ip_vs_todrop in ip_vs.h). Each CPU counts
+/// its own.
+#[inline(always)]
+fn drops<T: Tables>(t: &T) -> bool {
+    let (Some(active), Some(own)) = (t.active(), t.answers()) else { return false };
+    let rate = active.load(active::DROP_RATE);
+    if rate == 0 {
+        return false;
+    }
+    let left = own.load(LEFT);
+    own.store(LEFT, if left > 1 { left - 1 } else { rate });
+    left <= 1
 }
 
 /// Whether a packet of no flow may open one (tcp_conn_schedule, sctp_conn_schedule).

@@ -215,6 +215,8 @@ pub(crate) fn answer(word: u64) -> Result<u64, Reason> {
         6 => Reason::DestinationGone,
         7 => Reason::NotOurs,
         8 => Reason::Bypassed,
+        10 => Reason::NewFlowsLimited,
+        11 => Reason::DropPacket,
         _ => Reason::Inconsistent,
     })
 }
@@ -232,6 +234,8 @@ pub(crate) fn refuse(reason: Reason) -> u64 {
         Reason::DestinationGone => 6,
         Reason::NotOurs => 7,
         Reason::Bypassed => 8,
+        Reason::NewFlowsLimited => 10,
+        Reason::DropPacket => 11,
         _ => 9,
     }
 }

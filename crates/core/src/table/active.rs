@@ -13,6 +13,9 @@ pub const RULES_OF: usize = 3;
 /// Word of the second until which user space wants to be told of decisions: see [`TRACE`].
 pub const TRACE_UNTIL: usize = 5;
 
+/// Word of drop_packet's rate: one in so many packets that would open a flow is dropped.
+pub const DROP_RATE: usize = 6;
+
 /// Bit of the switch: the second half is in use.
 pub const SECOND: u64 = 1;
 /// Bit of the switch: some destination uses NAT, so a frame may be a reply.
@@ -43,8 +46,10 @@ pub const CACHE_BYPASS: u64 = 1 << 14;
 pub const NAT_ICMP_SEND: u64 = 1 << 15;
 /// schedule_icmp: an ICMP error about no flow goes where a flow would.
 pub const SCHEDULE_ICMP: u64 = 1 << 16;
+/// drop_packet is 3: see [`DROP_RATE`].
+pub const DROP_PACKET: u64 = 1 << 17;
 /// All settings of the switch.
-pub const SETTINGS: u64 = 0x1ff << 8;
+pub const SETTINGS: u64 = 0x3ff << 8;
 
 /// What one look at the line says.
 #[derive(Clone, Copy, Debug)]

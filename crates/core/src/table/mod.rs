@@ -8,10 +8,11 @@ pub mod destination;
 pub mod entry;
 pub mod hop;
 pub mod interface;
+pub mod limit;
 pub mod load;
 pub mod rule;
 pub mod service;
 pub mod trace;
 
 /// Of all layouts together. A daemon adopts pinned maps only if this is the same.
-pub const VERSION: u64 = 4;
+pub const VERSION: u64 = 5;

@@ -41,6 +41,8 @@ pub mod flag {
     pub const MARK: u8 = 32;
     /// Its templates are of all ports: it has port 0, or FTP's.
     pub const ANY_PORT: u8 = 64;
+    /// It takes so many new flows a second: [`crate::table::limit`].
+    pub const LIMITED: u8 = 128;
 }
 
 /// A service, unpacked.

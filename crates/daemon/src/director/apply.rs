@@ -95,10 +95,12 @@ impl Director {
         let tables = Half {
             entries: entries(&image.entries),
             services: &image.services,
+            limits: &image.limits,
             bands: &image.bands,
             rings: &image.rings,
             rules: &image.rules,
             switch: image.switch(),
+            drop_rate: image.drop_rate,
         };
         let held = &mut self.halves[inactive_half(&self.kernel) as usize];
         let before = match held {

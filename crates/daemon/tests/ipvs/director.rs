@@ -382,10 +382,12 @@ impl<S: Taker> Director<S> {
         let tables = Half {
             entries: entries_of(&image.entries),
             services: &image.services,
+            limits: &image.limits,
             bands: &image.bands,
             rings: &image.rings,
             rules: &image.rules,
             switch: image.switch(),
+            drop_rate: image.drop_rate,
         };
         let before = match &self.halves[half as usize] {
             None => Before::Unknown,

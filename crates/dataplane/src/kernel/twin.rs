@@ -46,7 +46,7 @@ const SHARED: [&str; 9] = [
 /// Tables of flows.
 const FLOWS: [Area; 4] = [Area::Flows4, Area::Young4, Area::Flows6, Area::Young6];
 /// Tables that are copied before each packet.
-const COPIED: [Area; 3] = [Area::Active, Area::Services, Area::Loads];
+const COPIED: [Area; 4] = [Area::Active, Area::Services, Area::Limits, Area::Loads];
 /// Buckets that a packet can meet, of each table.
 const BUCKETS: u32 = 1 << 16;
 /// BPF_F_NO_PREALLOC.
@@ -185,7 +185,7 @@ impl Twin {
     pub fn run(&mut self, kernel: &Kernel, ingress: u32, frame: &[u8], meets: &Meets) -> Result<Tried, Error> {
         let services = meets.services.min(kernel.sizes.services);
         for (area, own) in &self.copied {
-            let parts = if *area == Area::Services {
+            let parts = if matches!(area, Area::Services | Area::Limits) {
                 vec![(0, services), (kernel.sizes.services, services)]
             } else if *area == Area::Loads {
                 vec![(0, meets.destinations.min(kernel.sizes.destinations))]
@@ -203,6 +203,8 @@ impl Twin {
             let line = own.words();
             line[active::TRACE_UNTIL].store(u64::from(kernel.now()?.wrapping_add(TELLS)), Release);
             line[active::SWITCH].fetch_or(active::TRACE, AcqRel);
+            // Which packets that drops is chance.
+            line[active::SWITCH].fetch_and(!active::DROP_PACKET, AcqRel);
         }
         self.remember_near(kernel, meets.near.as_ref())?;
         clear(&mut self.flows4);

@@ -77,6 +77,9 @@ impl<'a> Tables for Cpu<'a> {
     fn service(&self, index: u32) -> Option<Self::Line> {
         self.cut(Area::Services, index)
     }
+    fn limit(&self, index: u32) -> Option<Self::Half> {
+        self.cut(Area::Limits, index)
+    }
     fn band(&self, index: u32) -> Option<[u64; 2]> {
         let band: Cells<'_, 2> = self.cut(Area::Bands, index)?;
         Some([band.load(0), band.load(1)])

@@ -11,6 +11,7 @@ mod flows;
 mod frames;
 mod generate;
 mod layout;
+mod limits;
 mod lives;
 mod oracle;
 mod packet;

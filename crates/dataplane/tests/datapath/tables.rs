@@ -9,7 +9,7 @@ use crate::{
 use relvs_core::table::{
     active,
     destination::{AVAILABLE, Destination, LOCAL, QUIESCED, WILDCARD},
-    entry,
+    entry, limit,
     rule::Rule,
     service::{Service, flag},
 };
@@ -71,6 +71,8 @@ pub(crate) struct Vip {
     pub(crate) netmask: u8,
     /// 0: none.
     pub(crate) mark: u32,
+    /// New flows a second. 0: no limit.
+    pub(crate) rate: u32,
 }
 
 /// An address and how many of its bits count.
@@ -103,6 +105,9 @@ pub(crate) struct Plan {
     /// Neighbours besides the servers that have a record: MAC, interface, tags, MTU.
     pub(crate) neighbours: Vec<(Mac, u32, Tags, u16)>,
 }
+
+/// One in so many packets that would open a flow is dropped, where a test sets that bit.
+pub(crate) const DROP_RATE: u32 = 3;
 
 pub(crate) fn word(mac: Mac) -> u64 {
     let [a, b, c, d, e, f] = mac;
@@ -165,7 +170,19 @@ impl Server {
 impl Vip {
     pub(crate) fn new(protocol: u8, address: IpAddr, port: u16, servers: Vec<Server>) -> Self {
         let scheduler = relvs_core::schedule::ROUND;
-        Vip { protocol, address, port, servers, first: 0, broken: false, scheduler, flags: 0, netmask: 0, mark: 0 }
+        Vip {
+            protocol,
+            address,
+            port,
+            servers,
+            first: 0,
+            broken: false,
+            scheduler,
+            flags: 0,
+            netmask: 0,
+            mark: 0,
+            rate: 0,
+        }
     }
 
     /// A client stays with its server if so many bits of its address are the same.
@@ -188,6 +205,7 @@ impl Vip {
             | of(self.netmask != 0, flag::PERSISTENT)
             | of(self.servers.iter().any(|server| server.thresholds.0 != 0), flag::THRESHOLDS)
             | of(!self.listens(), flag::MARK)
+            | of(self.rate != 0, flag::LIMITED)
             | of(self.listens() && self.port == 0 || self.ftp(), flag::ANY_PORT)
     }
 
@@ -355,6 +373,7 @@ impl Plan {
         let image = Half {
             entries: Entries { multiplier, four: &four, six: &six },
             services: &services,
+            limits: &self.vips.iter().map(|vip| limit::of_rate(vip.rate)).collect::<Vec<_>>(),
             bands: &tables.bands,
             rings: &tables.rings,
             rules: &rules,
@@ -362,6 +381,7 @@ impl Plan {
                 | of(!nat.is_empty(), active::NAT)
                 | of(!rules.is_empty(), active::RULES)
                 | of(any, active::ANY_PORT),
+            drop_rate: DROP_RATE,
         };
         install(side, &image, Before::Unknown);
     }

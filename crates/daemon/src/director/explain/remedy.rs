@@ -62,6 +62,10 @@ pub(super) const fn remedy(reason: Reason) -> &'static str {
         Reason::Bypassed => "Nothing: the setting cache_bypass sends it where it wanted to go.",
         Reason::SctpFragment => "Let the server have the service's port, or have the sender use smaller packets.",
         Reason::NoFlowAnswered => "Nothing: the server is told that nobody waits for it (the setting nat_icmp_send).",
+        Reason::NewFlowsLimited => {
+            "Raise `new_flows_per_second` of the service if its servers can take more; else it is what keeps them up."
+        }
+        Reason::DropPacket => "Set `drop_packet` to 0 when the attack is over: it hits who means it as well.",
         Reason::Decapsulated => "Nothing: this is what a real server does with a tunnel.",
         Reason::TunnelChecksum => {
             "Packets of a tunnel are damaged on their way, or their sender leaves the checksum to a network card that is not there."

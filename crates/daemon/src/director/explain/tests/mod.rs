@@ -111,7 +111,7 @@ fn tables(director: &Director, all: bool) -> Vec<(Area, Vec<u64>)> {
             add(area, 0..kernel.area(area).len());
         } else if matches!(area, Area::Loads | Area::Destinations) {
             add(area, 0..numbers * size);
-        } else if area == Area::Services {
+        } else if matches!(area, Area::Services | Area::Limits) {
             add(area, 0..services * size);
             add(area, half * size..(half + services) * size);
         }
