@@ -18,9 +18,9 @@ use crate::node::Node;
 use crate::process::Process;
 
 /// The control socket answers at the latest after this.
-const START_LIMIT: Duration = Duration::from_secs(20);
+const START_LIMIT: Duration = Duration::from_secs(60);
 /// A daemon ends at the latest so long after SIGTERM.
-const END_LIMIT: Duration = Duration::from_secs(10);
+const END_LIMIT: Duration = Duration::from_secs(30);
 
 /// One virtual service of a written configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use crate::node::Node;
 use crate::process::Process;
 
 /// A server listens at the latest after this.
-const START_LIMIT: Duration = Duration::from_secs(10);
+const START_LIMIT: Duration = Duration::from_secs(30);
 
 /// Starts it under the node's name: HTTP on these ports (at least one) of every address, UDP echo on one. Gives it before it listens:
 /// see [`wait`]. `program` is relvs.

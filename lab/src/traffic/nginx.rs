@@ -13,7 +13,7 @@ use crate::node::Node;
 use crate::process::Process;
 
 /// nginx listens at the latest after this.
-const START_LIMIT: Duration = Duration::from_secs(10);
+const START_LIMIT: Duration = Duration::from_secs(30);
 
 /// Starts nginx on a port of every address: its name for any path, and `/bytes/N` for each N of `sizes`, the pattern of seed 0.
 /// While there is a file [`nginx_ill`], the status of any other path is 500.

@@ -47,7 +47,7 @@ impl Link {
         // A carrier takes a moment; without it an instance would begin in FAULT.
         let running =
             |host: &Namespace| host.run(|| Network::open().unwrap().link_named("eth0").unwrap().running).unwrap();
-        until("both ends run", Duration::from_secs(5), || running(&near) && running(&far)).unwrap();
+        until("both ends run", Duration::from_secs(20), || running(&near) && running(&far)).unwrap();
         Link { near, far }
     }
 }
