@@ -355,8 +355,10 @@ fn mistakes_in_what_follows() {
     bad(
         "",
         "quorum = 1",
-        &["f:6:1: error: unknown key `quorum` in [[service.server]]; known here: address, port, weight, method, \
-        upper_threshold, lower_threshold, check, inhibit_on_failure, slow_start, damping, notify_up, notify_down"],
+        &[
+            "f:6:1: error: unknown key `quorum` in [[service.server]]; known here: address, port, weight, method, tunnel, \
+        upper_threshold, lower_threshold, check, inhibit_on_failure, slow_start, damping, notify_up, notify_down",
+        ],
     );
 }
 
