@@ -70,6 +70,7 @@ check_unicast_source = true
 track = [{ health = \"data-path\" }, { interface = \"eth1\", weight = -20, reverse = true }]
 dont_track_primary = true
 arbiter = { health = \"192.0.2.100:80/tcp\" }
+promote_secondaries = true
 skip_check_adv_addr = true
 v3_checksum_as_v2 = true
 lower_prio_no_advert = true
@@ -127,6 +128,7 @@ address = \"10.0.0.11\"");
         ],
         dont_track_primary: true,
         arbiter: Some(TrackSource::Health("192.0.2.100:80/tcp".into())),
+        promote_secondaries: true,
         skip_check_adv_addr: true,
         v3_checksum_as_v2: true,
         lower_prio_no_advert: true,

@@ -200,6 +200,13 @@ pub static INSTANCE: Table = Table {
             Without::Is(|| usual().accept.to_string()),
             "The master's own programs get packets to the addresses, even if it is not their owner. `false` has no effect, which is said."
         ),
+        key!(
+            "promote_secondaries",
+            Kind::Boolean,
+            NO,
+            "The interface keeps its other IPv4 addresses of a network when the first is removed: the kernel's \
+                `net.ipv4.conf.INTERFACE.promote_secondaries`, which is set back at the end. systemd sets it for all interfaces."
+        ),
         key!("strict", Kind::Boolean, NO, "What strays from the RFC is refused."),
         key!(
             "skip_check_adv_addr",

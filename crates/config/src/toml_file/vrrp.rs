@@ -228,6 +228,7 @@ fn instance(section: &Section<'_>, services: Option<&[ServiceKey]>, report: &mut
         no_addresses: flag("no_addresses", false),
         virtual_mac,
         accept,
+        promote_secondaries: flag("promote_secondaries", false),
         strict: flag("strict", false),
         skip_check_adv_addr: flag("skip_check_adv_addr", false),
         v3_checksum_as_v2: flag("v3_checksum_as_v2", false),

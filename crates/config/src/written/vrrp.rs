@@ -122,6 +122,7 @@ fn instance(instance: &Instance) -> Table {
     table.flag("dont_track_primary", instance.dont_track_primary);
     table.unless(usual.accept, "accept", instance.accept);
     for (key, value) in [
+        ("promote_secondaries", instance.promote_secondaries),
         ("strict", instance.strict),
         ("skip_check_adv_addr", instance.skip_check_adv_addr),
         ("v3_checksum_as_v2", instance.v3_checksum_as_v2),

@@ -8,6 +8,7 @@ mod addresses;
 mod claim;
 mod line;
 mod links;
+mod promote;
 mod routes;
 mod socket;
 mod tell;

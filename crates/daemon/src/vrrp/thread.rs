@@ -4,6 +4,7 @@ use super::{
     Error, addresses,
     claim::Claims,
     links::{Known, Links, all},
+    promote::Promoting,
     routes,
     socket::{Sockets, whole},
     tell::Voice,
@@ -56,6 +57,7 @@ pub(super) struct Thread {
     claims: Claims,
     sockets: Vec<Sockets>,
     virtual_macs: VirtualMacs,
+    promoting: Promoting,
     wake: Arc<OwnedFd>,
     requests: mpsc::Receiver<Request>,
     told: Told,
@@ -80,10 +82,14 @@ impl Thread {
         let mut network = Network::open()?;
         let mut links = Links::new(settings);
         links.refresh(&mut network)?;
+        // First, or what is cleaned away takes others with it.
+        let mut promoting = Promoting::default();
+        promoting.set(&mut network, &links, settings);
         addresses::clean(&mut network, &links, settings);
         let mut virtual_macs = VirtualMacs::new(answers);
         if let Err(e) = virtual_macs.make(&mut network, &links, settings) {
             virtual_macs.retain(&mut network, &Settings::default());
+            promoting.retain(&mut network, &links, &Settings::default());
             return Err(e);
         }
         links.refresh(&mut network)?;
@@ -97,13 +103,17 @@ impl Thread {
             claims,
             sockets: Vec::new(),
             virtual_macs,
+            promoting,
             wake,
             requests,
             told,
             voice,
             routes_at: None,
         };
-        thread.open_sockets(None)?;
+        if let Err(e) = thread.open_sockets(None) {
+            thread.leave_interfaces();
+            return Err(e);
+        }
         Ok(thread)
     }
 
@@ -128,14 +138,21 @@ impl Thread {
                 std::thread::sleep(Duration::from_millis(10));
             }
         }
-        self.virtual_macs.retain(&mut self.network, &Settings::default());
+        self.leave_interfaces();
     }
 
     /// After a fault: nobody says any more that we are master, so another soon is, and two must not answer for the addresses.
     pub(super) fn give_up(&mut self) {
         tracing::error!("the thread of the virtual routers has panicked: their addresses are removed");
         addresses::clean(&mut self.network, &self.links, &self.settings);
-        self.virtual_macs.retain(&mut self.network, &Settings::default());
+        self.leave_interfaces();
+    }
+
+    /// Interfaces are as they were before.
+    fn leave_interfaces(&mut self) {
+        let none = Settings::default();
+        self.virtual_macs.retain(&mut self.network, &none);
+        self.promoting.retain(&mut self.network, &self.links, &none);
     }
 
     fn now(&self) -> Duration {
@@ -182,6 +199,8 @@ impl Thread {
                 }
                 changed.extend(self.links.refresh(&mut self.network)?);
                 self.virtual_macs.keep_up(&mut self.network, &self.links);
+                self.promoting.set(&mut self.network, &self.links, &self.settings);
+                self.promoting.retain(&mut self.network, &self.links, &self.settings);
                 self.open_sockets(None)?;
                 self.tell_links(changed);
             }
@@ -266,10 +285,12 @@ impl Thread {
             return Err(e);
         }
         self.voice.configure(&self.settings);
+        self.promoting.set(&mut self.network, &self.links, &self.settings);
         self.tell_links(changed);
         self.router.reconfigure(self.now(), &self.settings);
         self.act();
         self.virtual_macs.retain(&mut self.network, &self.settings);
+        self.promoting.retain(&mut self.network, &self.links, &self.settings);
         self.open_sockets(None)
     }
 

@@ -275,6 +275,7 @@ fn underneath(network: &mut Network, index: u32) -> Vec<u32> {
     all
 }
 
-fn value(interface: &str, switch: Switch) -> Option<u32> {
+/// A switch of an interface, or of all of them.
+pub(super) fn value(interface: &str, switch: Switch) -> Option<u32> {
     sysctl::read(&Key::interface("ipv4", interface, switch.name())?).ok()?.parse().ok()
 }

@@ -10,6 +10,7 @@ mod elections;
 mod fault;
 mod link;
 mod peer;
+mod promote;
 mod routes;
 mod telling;
 mod tracking;

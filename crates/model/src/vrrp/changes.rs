@@ -46,7 +46,7 @@ impl Settings {
 fn of_instances(one: &Instance, other: &Instance) -> Vec<&'static str> {
     differing!(Instance, one, other;
         name, interface, router_id, version, state, priority, advert_interval_ms, nopreempt, preempt_delay_ms, auth_pass, addresses,
-        excluded, routes, rules, no_addresses, virtual_mac, accept, source, unicast, strict, skip_check_adv_addr, v3_checksum_as_v2,
+        excluded, routes, rules, no_addresses, virtual_mac, accept, promote_secondaries, source, unicast, strict, skip_check_adv_addr, v3_checksum_as_v2,
         lower_prio_no_advert, higher_prio_send_advert, owner_ignore_adverts, down_timer_adverts, announcements, track,
         dont_track_primary, arbiter, notify,
     )

@@ -94,6 +94,9 @@ pub struct Instance {
     pub virtual_mac: Option<VirtualMac>,
     /// The master takes packets to the virtual addresses for itself, even if it is not their owner (accept, no_accept).
     pub accept: bool,
+    /// The interface keeps its other addresses of a network when the first is removed; as it was, when the instance is no
+    /// more (promote_secondaries).
+    pub promote_secondaries: bool,
     /// Adverts come from this address, not from the interface's first (mcast_src_ip, unicast_src_ip).
     #[schema(value_type = Option<String>)]
     pub source: Option<IpAddr>,
@@ -146,6 +149,7 @@ impl Default for Instance {
             no_addresses: false,
             virtual_mac: None,
             accept: true,
+            promote_secondaries: false,
             source: None,
             unicast: None,
             strict: false,

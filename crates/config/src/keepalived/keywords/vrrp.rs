@@ -2,8 +2,6 @@
 
 use super::{Keyword, differs, gone, ignored, why, works};
 
-const PROMOTE: &str =
-    "systemd sets it for all interfaces; where it is not set, an address that is lost with another is added again";
 const ONE_MAC: &str = "a virtual router has one MAC address, by its number";
 const SYNC: &str = "connections are not synchronised; mh with sloppy_tcp keeps them across a failover";
 
@@ -33,7 +31,7 @@ pub(super) const INSTANCE: &[Keyword] = &[
     works("virtual_ipaddress"),
     works("virtual_ipaddress_excluded"),
     works("no_virtual_ipaddress"),
-    ignored("promote_secondaries", PROMOTE),
+    works("promote_secondaries"),
     ignored("linkbeat_use_polling", "the kernel's news of links are listened to"),
     works("v3_checksum_as_v2"),
     works("virtual_routes"),

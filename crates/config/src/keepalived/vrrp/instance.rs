@@ -73,6 +73,7 @@ pub(in crate::keepalived) fn instance(
             "higher_prio_send_advert" => Some(&mut instance.higher_prio_send_advert),
             "owner_ignore_adverts" => Some(&mut instance.owner_ignore_adverts),
             "dont_track_primary" => Some(&mut instance.dont_track_primary),
+            "promote_secondaries" => Some(&mut instance.promote_secondaries),
             "no_virtual_ipaddress" => Some(&mut instance.no_addresses),
             "nopreempt" => Some(&mut instance.nopreempt),
             "check_unicast_src" => Some(&mut unicast.check_source),

@@ -58,7 +58,7 @@ fn one(seen: &Seen<'_>, instance: &Instance, status: &InstanceStatus, cleared: &
             "base_priority": status.base_priority,
             "effective_priority": status.effective_priority,
             "vipset": status.state == relvs_model::vrrp::State::Master,
-            "promote_secondaries": false,
+            "promote_secondaries": instance.promote_secondaries,
             "adver_int": seconds(instance.advert_interval_ms),
             "master_adver_int": seconds(status.master_advert_interval_ms),
             "accept": u8::from(instance.accept),
