@@ -70,6 +70,7 @@ check_unicast_source = true
 track = [{ health = \"data-path\" }, { interface = \"eth1\", weight = -20, reverse = true }]
 dont_track_primary = true
 arbiter = { health = \"192.0.2.100:80/tcp\" }
+accept = false
 promote_secondaries = true
 skip_check_adv_addr = true
 v3_checksum_as_v2 = true
@@ -128,6 +129,7 @@ address = \"10.0.0.11\"");
         ],
         dont_track_primary: true,
         arbiter: Some(TrackSource::Health("192.0.2.100:80/tcp".into())),
+        accept: false,
         promote_secondaries: true,
         skip_check_adv_addr: true,
         v3_checksum_as_v2: true,
@@ -379,8 +381,6 @@ fn mistakes_are_told_at_their_place() {
         &one("unicast_ttl = 3"),
         &["f:6:15: warning: `unicast_ttl` without `unicast_peers` does nothing; leave it out, or name the peers"],
     );
-    let said = "warning: `accept = false` has no effect: this machine answers at its addresses; keep others away from them by a packet filter";
-    bad(&one("accept = false"), &[&format!("f:6:10: {said}")]);
     bad(&one("unicast_peers = [1]"), &["f:6:18: error: a peer is an IP address, or a table; write \"192.0.2.2\""]);
     bad(&one("notfy = \"/x\""), &["f:6:1: error: unknown key `notfy` in [[vrrp.instance]]; did you mean `notify`?"]);
     bad(

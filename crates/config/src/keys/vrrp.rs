@@ -198,7 +198,9 @@ pub static INSTANCE: Table = Table {
             "accept",
             Kind::Boolean,
             Without::Is(|| usual().accept.to_string()),
-            "The master's own programs get packets to the addresses, even if it is not their owner. `false` has no effect, which is said."
+            "The master's own programs get packets to the addresses, even if it is not their owner. \
+                `false`: the kernel drops what comes to them or leaves by them (nf_tables), but for neighbour discovery; \
+                services are served as ever, except by the director itself as a server."
         ),
         key!(
             "promote_secondaries",

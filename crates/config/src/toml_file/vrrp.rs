@@ -207,14 +207,6 @@ fn instance(section: &Section<'_>, services: Option<&[ServiceKey]>, report: &mut
         Given::Absent | Given::Wrong => None,
     };
     let (routes, rules) = (routes(section, report), rules(section, report));
-    let accept = match section.boolean("accept", report) {
-        Given::Is(false, span) => {
-            let fault = Fault::new("`accept = false` has no effect: this machine answers at its addresses");
-            report.warning(&span, fault.help("keep others away from them by a packet filter"));
-            false
-        }
-        Given::Is(true, _) | Given::Absent | Given::Wrong => usual.accept,
-    };
     let virtual_mac = virtual_mac(section, report);
     let mut flag = |key, usual| section.boolean(key, report).or(usual).unwrap_or(usual);
     Instance {
@@ -227,7 +219,7 @@ fn instance(section: &Section<'_>, services: Option<&[ServiceKey]>, report: &mut
         rules,
         no_addresses: flag("no_addresses", false),
         virtual_mac,
-        accept,
+        accept: flag("accept", usual.accept),
         promote_secondaries: flag("promote_secondaries", false),
         strict: flag("strict", false),
         skip_check_adv_addr: flag("skip_check_adv_addr", false),

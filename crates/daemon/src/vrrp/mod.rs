@@ -9,6 +9,7 @@ mod claim;
 mod line;
 mod links;
 mod promote;
+mod refuse;
 mod routes;
 mod socket;
 mod tell;

@@ -5,6 +5,7 @@ use super::{
     claim::Claims,
     links::{Known, Links, all},
     promote::Promoting,
+    refuse::Refusing,
     routes,
     socket::{Sockets, whole},
     tell::Voice,
@@ -58,6 +59,7 @@ pub(super) struct Thread {
     sockets: Vec<Sockets>,
     virtual_macs: VirtualMacs,
     promoting: Promoting,
+    refusing: Refusing,
     wake: Arc<OwnedFd>,
     requests: mpsc::Receiver<Request>,
     told: Told,
@@ -104,6 +106,7 @@ impl Thread {
             sockets: Vec::new(),
             virtual_macs,
             promoting,
+            refusing: Refusing::default(),
             wake,
             requests,
             told,
@@ -355,12 +358,14 @@ impl Thread {
                 Action::Transmit(transmit) => self.transmit(&transmit),
                 Action::AddAddresses(instance) => {
                     self.virtual_macs.raise(&mut self.network, &mut self.links, &instance);
+                    self.refusing.begin(&self.links, &instance);
                     addresses::add(&mut self.network, &self.links, &instance);
                     routes::add(&mut self.network, &self.links, &instance);
                 }
                 Action::RemoveAddresses(instance) => {
                     routes::remove(&mut self.network, &self.links, &instance);
                     addresses::remove(&mut self.network, &self.links, &instance);
+                    self.refusing.end(&instance);
                 }
                 Action::LeaveVirtualMac(instance) => {
                     self.virtual_macs.lower(&mut self.network, &self.links, &instance);

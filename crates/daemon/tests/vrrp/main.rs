@@ -11,6 +11,7 @@ mod fault;
 mod link;
 mod peer;
 mod promote;
+mod refuse;
 mod routes;
 mod telling;
 mod tracking;

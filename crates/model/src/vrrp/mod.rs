@@ -172,6 +172,11 @@ impl Instance {
     /// The priority of the owner of the addresses: nothing changes it.
     pub const OWNER: u8 = 255;
 
+    /// Whether a master's own programs get no packets to the virtual addresses. The owner's always do.
+    pub fn refuses(&self) -> bool {
+        !self.accept && self.priority != Self::OWNER
+    }
+
     /// Whether it speaks IPv6: as its addresses do, else its source, else its peers.
     pub fn is_ipv6(&self) -> bool {
         let peer = || self.unicast.as_ref().and_then(|unicast| unicast.peers.first()).map(|peer| peer.address);

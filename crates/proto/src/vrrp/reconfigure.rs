@@ -118,7 +118,7 @@ impl Instance {
         if self.state == State::Master {
             // The others learn at once what is different.
             self.advert_at = self.advert_at.min(now);
-            if moved || old.routes != new.routes || old.rules != new.rules {
+            if moved || old.refuses() != new.refuses() || old.routes != new.routes || old.rules != new.rules {
                 actions.push_back(Action::AddAddresses(self.settings.clone()));
             }
             if moved {

@@ -3,6 +3,7 @@
 mod commands;
 mod failover;
 mod life;
+mod refuse;
 
 use std::fmt::Write as _;
 use std::net::IpAddr;

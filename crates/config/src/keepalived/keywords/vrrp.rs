@@ -37,7 +37,7 @@ pub(super) const INSTANCE: &[Keyword] = &[
     works("virtual_routes"),
     works("virtual_rules"),
     works("accept"),
-    ignored("no_accept", "this machine answers at its addresses; a packet filter can keep others away from it"),
+    works("no_accept"),
     works("skip_check_adv_addr"),
     works("strict_mode"),
     works("preempt"),
