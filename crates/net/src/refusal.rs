@@ -19,7 +19,8 @@ use nix::{
         NFT_META_NFPROTO, NFT_META_OIF, NFT_MSG_DELTABLE, NFT_MSG_NEWCHAIN, NFT_MSG_NEWRULE, NFT_MSG_NEWTABLE,
     },
     sys::socket::{
-        AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, getsockname, sendto, socket,
+        AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, getsockname, sendto, setsockopt,
+        socket, sockopt,
     },
 };
 
@@ -43,6 +44,8 @@ const ICMPV6: u8 = 58;
 const NEIGHBOURS: [u8; 2] = [135, 136];
 /// NLMSG_ERROR, which also acknowledges.
 const ERROR: u16 = 2;
+/// Bytes.
+const BATCH_MAX: usize = 4 << 20;
 const ACTION: &str = "keep packets from addresses of this host (nf_tables)";
 
 /// The chains: name, hook, where the address stands in an IPv4 and an IPv6 header, and which interface counts.
@@ -65,6 +68,8 @@ impl Refusal {
         let fd = socket(AddressFamily::Netlink, SockType::Raw, flags, SockProtocol::NetlinkNetFilter)
             .map_err(|e| Error::socket("open a netfilter socket", e))?;
         bind(fd.as_raw_fd(), &NetlinkAddr::new(0, 0)).map_err(|e| Error::socket("bind a netfilter socket", e))?;
+        // One message is all of it, and must fit, with thousands of addresses.
+        let _ = setsockopt(&fd, sockopt::SndBufForce, &BATCH_MAX);
         let own: NetlinkAddr =
             getsockname(fd.as_raw_fd()).map_err(|e| Error::socket("look at a netfilter socket", e))?;
         // No other socket of the namespace has this number at the same time.
@@ -82,7 +87,7 @@ impl Refusal {
         let subsystem = u16::try_from(NFNL_SUBSYS_NFTABLES).unwrap_or_default();
         batch.message(NFNL_MSG_BATCH_BEGIN, 0, AF_UNSPEC, subsystem, &[]);
         if !self.addresses.is_empty() {
-            batch.change(NFT_MSG_DELTABLE, 0, &name(1, &self.table));
+            batch.change(NFT_MSG_DELTABLE, NLM_F_ACK, &name(1, &self.table));
         }
         if !addresses.is_empty() {
             batch.table(&self.table, addresses);
@@ -144,11 +149,12 @@ impl Batch {
     }
 
     fn change(&mut self, kind: i32, flags: u16, attributes: &[u8]) {
-        self.message(NFNL_SUBSYS_NFTABLES << 8 | kind, NLM_F_ACK | flags, NFPROTO_INET, 0, attributes);
+        self.message(NFNL_SUBSYS_NFTABLES << 8 | kind, flags, NFPROTO_INET, 0, attributes);
     }
 
     fn table(&mut self, table: &str, addresses: &BTreeSet<(IpAddr, u32)>) {
-        self.change(NFT_MSG_NEWTABLE, NLM_F_CREATE, &[name(1, table), number(2, OWNED)].concat());
+        // An answer to each message would not fit where answers wait; errors are told all the same.
+        self.change(NFT_MSG_NEWTABLE, NLM_F_ACK | NLM_F_CREATE, &[name(1, table), number(2, OWNED)].concat());
         for (chain, hook, v4, v6, interface) in CHAINS {
             let hook = [number(1, hook.cast_unsigned()), number(2, PRIORITY.cast_unsigned())].concat();
             let attributes = [name(1, table), name(3, chain), nested(4, &hook), name(7, "filter")].concat();
