@@ -18,7 +18,7 @@ use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, bind, send, 
 use crate::node::Node;
 
 /// However it was asked for, a flood ends after this.
-const DURATION_MAX: Duration = Duration::from_secs(60);
+const DURATION_MAX: Duration = Duration::from_secs(180);
 /// Bytes in front of the packet.
 const ETHERNET: usize = 14;
 /// Times are asked for once in so many frames.

@@ -18,7 +18,6 @@ mod examples;
 mod explain;
 mod failing;
 mod faults;
-mod flood;
 mod health;
 mod icmp;
 mod ipvsadm;

@@ -3,16 +3,30 @@
 //! A flood goes on until it has displaced ten times as many young flows as the table holds, and until everybody who came
 //! meanwhile is through. Numbers are small, for a busy machine; `RELVS_FLOOD_CONNECTIONS` says how many connections
 //! transfer meanwhile.
+//!
+//! A program of its own, and one test after the other: what else runs on the machine would starve, and its tests fail.
+
+#![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::panic, reason = "what tests share is a test too")]
+
+#[allow(dead_code, reason = "what the tests of other subjects use")]
+#[path = "../e2e/bed.rs"]
+mod bed;
+#[allow(dead_code, reason = "what the tests of other subjects use")]
+#[path = "../e2e/configuration.rs"]
+mod configuration;
 
 use std::net::SocketAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use relvs_lab::traffic::{Flood, Load, Packets, Report, RunningFlood, UdpExchange};
 use relvs_lab::{Gateway, Shape, Topology};
 use relvs_model::Method;
 
-use crate::bed::{Bed, PATIENCE, reason, until};
-use crate::configuration::{self, Service, tcp, udp};
+use bed::{Bed, PATIENCE, reason, until};
+use configuration::{Service, tcp, udp};
 
 /// What the tables are made for, and how many young flows of a family they then hold.
 const FLOWS: (&str, u64) = ("flows = 262_144", 32_768);
@@ -20,8 +34,16 @@ const FLOWS: (&str, u64) = ("flows = 262_144", 32_768);
 const NEWCOMERS: u64 = 200;
 /// What lets a lost segment be sent again some times.
 const LONG: Duration = Duration::from_secs(60);
+/// After this a flood is over, however slow the machine is.
+const LONGEST: Duration = Duration::from_secs(150);
 /// How much memory of its own a director may take more: what listings and logs need at a time.
 const GROWTH_KB: u64 = 32 << 10;
+
+/// What a test holds while it floods.
+fn alone() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::new(());
+    ONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 fn start(shape: &Shape, services: &[Service]) -> Option<Bed> {
     let mut bed = Bed::bare(shape)?;
@@ -40,7 +62,7 @@ fn start(shape: &Shape, services: &[Service]) -> Option<Bed> {
 /// From the router on, as if from everywhere.
 fn flood(bed: &Bed, target: SocketAddr, packets: Packets) -> RunningFlood {
     let director = bed.node("d1").port_on("lan").unwrap().mac;
-    Flood::new(target, packets).time(LONG).start(bed.node("r"), "lan", director).unwrap()
+    Flood::new(target, packets).time(LONGEST).start(bed.node("r"), "lan", director).unwrap()
 }
 
 /// How many connections transfer during the floods.
@@ -58,7 +80,15 @@ fn memory(bed: &Bed) -> u64 {
 
 /// Waits until so many were displaced since there were `before`.
 fn displaced(bed: &Bed, before: u64, count: u64) {
-    until("the flood has displaced itself", || reason(&bed.status(), "displaced") >= before + count);
+    let deadline = Instant::now() + LONGEST;
+    loop {
+        let displaced = reason(&bed.status(), "displaced") - before;
+        if displaced >= count {
+            return;
+        }
+        assert!(Instant::now() < deadline, "the flood has displaced {displaced} of {count} in {LONGEST:?}");
+        sleep(Duration::from_millis(50));
+    }
 }
 
 /// Floods a service of TCP while others connect to it.
@@ -105,6 +135,7 @@ fn unbroken(report: &Report) {
 
 #[test]
 fn floods_of_connections_datagrams_and_fragments_break_nothing() {
+    let _alone = alone();
     let servers = [("s1", Method::Dr, 1), ("s2", Method::Dr, 1)];
     // Nobody serves the flooded datagrams, or it would be the servers that are too slow for the others.
     let services = [tcp(80, "wlc", &servers), udp(53, "rr", &servers), udp(99, "rr", &servers)];
@@ -139,6 +170,7 @@ fn floods_of_connections_datagrams_and_fragments_break_nothing() {
 
 #[test]
 fn a_flood_of_connections_breaks_no_flow_of_nat() {
+    let _alone = alone();
     let servers = [("s1", Method::Nat, 1), ("s2", Method::Nat, 1)];
     let shape = Shape::new(Topology::OneArmed).servers(2).gateway(Gateway::Director);
     let Some(bed) = start(&shape, &[tcp(80, "wlc", &servers).to(81)]) else { return };
