@@ -1,4 +1,4 @@
-//! Packets that nobody means: from ever other sources, as fast as one thread can send them; bounded in number and time.
+//! Packets that nobody means: from ever other sources, as fast as one thread can send them, or as it is told; bounded in number and time.
 //!
 //! Frames leave by a packet socket (packet(7)) at a node's interface, so sources need not be the node's own. Checksums are right: whoever gets
 //! such a packet has to take it seriously.
@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::thread::JoinHandle;
+use std::thread::{JoinHandle, sleep};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, ensure};
@@ -42,6 +42,7 @@ pub struct Flood {
     packets: Packets,
     least: u64,
     time: Duration,
+    rate: u32,
 }
 
 /// A flood that is under way.
@@ -61,7 +62,7 @@ impl Flood {
     /// Towards this address and port, for five seconds.
     #[must_use]
     pub fn new(target: SocketAddr, packets: Packets) -> Self {
-        Self { target, packets, least: 0, time: Duration::from_secs(5) }
+        Self { target, packets, least: 0, time: Duration::from_secs(5), rate: u32::MAX }
     }
 
     /// At least so many frames, unless the longest time of all ends it before.
@@ -74,6 +75,12 @@ impl Flood {
     #[must_use]
     pub fn time(self, time: Duration) -> Self {
         Self { time, ..self }
+    }
+
+    /// Not more than so many turns a second, of a frame each, or of the two of [`Packets::Fragment`].
+    #[must_use]
+    pub fn rate(self, rate: u32) -> Self {
+        Self { rate, ..self }
     }
 
     /// Begins to send out of the node's port on that segment, to the interface with this MAC address.
@@ -103,6 +110,7 @@ impl Flood {
                 if done || passed >= DURATION_MAX {
                     return Ok(());
                 }
+                sleep(Duration::from_secs_f64(number as f64 / f64::from(self.rate)).saturating_sub(passed));
             }
             for frame in &mut frames {
                 frame.renumber(number);

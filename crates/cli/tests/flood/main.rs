@@ -34,6 +34,9 @@ const FLOWS: (&str, u64) = ("flows = 262_144", 32_768);
 const NEWCOMERS: u64 = 200;
 /// What lets a lost segment be sent again some times.
 const LONG: Duration = Duration::from_secs(60);
+/// Packets a second. As many as can be sent would take the time from the servers and the clients, who are on the same
+/// machine: `RELVS_FLOOD_RATE` says another number.
+const RATE: u32 = 40_000;
 /// After this a flood is over, however slow the machine is.
 const LONGEST: Duration = Duration::from_secs(150);
 /// How much memory of its own a director may take more: what listings and logs need at a time.
@@ -62,12 +65,16 @@ fn start(shape: &Shape, services: &[Service]) -> Option<Bed> {
 /// From the router on, as if from everywhere.
 fn flood(bed: &Bed, target: SocketAddr, packets: Packets) -> RunningFlood {
     let director = bed.node("d1").port_on("lan").unwrap().mac;
-    Flood::new(target, packets).time(LONGEST).start(bed.node("r"), "lan", director).unwrap()
+    Flood::new(target, packets)
+        .time(LONGEST)
+        .rate(setting("RELVS_FLOOD_RATE", RATE))
+        .start(bed.node("r"), "lan", director)
+        .unwrap()
 }
 
-/// How many connections transfer during the floods.
-fn connections() -> u16 {
-    std::env::var("RELVS_FLOOD_CONNECTIONS").ok().and_then(|text| text.parse().ok()).unwrap_or(200)
+/// A number that a person may set.
+fn setting<T: std::str::FromStr>(name: &str, otherwise: T) -> T {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
 }
 
 /// The director's own memory, in kilobytes.
@@ -120,7 +127,7 @@ fn answered(bed: &Bed, target: SocketAddr) -> bool {
 
 /// Connections that were there before the floods.
 fn transfers(bed: &Bed, target: SocketAddr) -> relvs_lab::traffic::RunningLoad {
-    let count = connections();
+    let count: u16 = setting("RELVS_FLOOD_CONNECTIONS", 200);
     let load = Load { timeout: LONG, ..Load::new(target) }.keep_alive().rate(u32::from(count), count);
     let running = load.start(bed.client()).unwrap();
     // Each worker takes one of the first requests.
