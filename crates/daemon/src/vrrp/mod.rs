@@ -142,7 +142,7 @@ impl Vrrp {
             return Ok(false);
         }
         tracing::error!("virtual routers have ended by a fault of relvs: they begin anew");
-        self.running.end();
+        self.running.end(false);
         self.running = Running::begin(settings, &self.hearer)?;
         self.restarts += 1;
         Ok(true)
@@ -184,8 +184,7 @@ impl Vrrp {
     /// The end: masters say that they leave. Those that hand over keep their addresses until another is heard, for little
     /// more than an interval. Waits for that, and up to 5 s for scripts.
     pub fn stop(mut self, hand_over: bool) {
-        let _ = self.running.line.ask(Request::Stop { hand_over });
-        self.running.end();
+        self.running.end(hand_over);
     }
 }
 
@@ -219,9 +218,9 @@ impl Running {
             || self.teller.as_ref().is_none_or(Teller::has_ended)
     }
 
-    /// Ends what has not ended yet, and waits for that.
-    fn end(&mut self) {
-        let _ = self.line.ask(Request::Stop { hand_over: false });
+    /// Ends what has not ended yet, and waits for that. Told once: another word would cut a hand-over short.
+    fn end(&mut self, hand_over: bool) {
+        let _ = self.line.ask(Request::Stop { hand_over });
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
@@ -234,7 +233,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.end();
+        self.end(false);
     }
 }
 
